@@ -1,0 +1,183 @@
+// What infra/ and the gateway agree on, pure and shared: names, ports, paths, headers, metrics and the configuration's schema.
+import { z } from 'zod'
+import { timeBudgetSchema } from './time-budget.ts'
+
+export { deriveTimeBudget, type TimeBudget, type TimeBudgetInput, timeBudgetSchema } from './time-budget.ts'
+
+/** TCP ports inside the cluster. 8000 is vLLM's own default. */
+export const PORTS = { gateway: 8080, engine: 8000 } as const
+
+/** The gateway's own paths; every other path that it answers is in `ENGINE_PATHS`. */
+export const PATHS = { health: '/healthz', ready: '/readyz', metrics: '/metrics', models: '/v1/models' } as const
+
+/** What is forwarded to an engine, by path: the allowlist. The value is OpenTelemetry's `gen_ai.operation.name`. */
+export const ENGINE_PATHS = {
+  '/v1/chat/completions': 'chat',
+  '/v1/completions': 'text_completion'
+} as const
+export type EnginePath = keyof typeof ENGINE_PATHS
+export type GenAiOperation = (typeof ENGINE_PATHS)[EnginePath]
+
+/** Where vLLM answers that it is alive (503 once its engine is dead). */
+export const ENGINE_HEALTH_PATH = '/health'
+
+/** Header names, lower-case as Node has them. */
+export const HEADERS = {
+  requestId: 'x-request-id',
+  maxTokens: 'x-sluice-max-tokens',
+  buffering: 'x-accel-buffering'
+} as const
+
+/** Where the gateway's pod finds its files; the Deployment mounts them there. */
+export const FILES = { config: '/etc/sluice/config.json', keys: '/etc/sluice/keys/keys.json' } as const
+
+/** Environment variables that the gateway reads, each an override of the configuration file. */
+export const ENV = { config: 'SLUICE_CONFIG', host: 'SLUICE_HOST', port: 'PORT', logLevel: 'LOG_LEVEL' } as const
+
+/**
+ * Prometheus names. `gen_ai_*` are OpenTelemetry's GenAI server metrics with dots turned into underscores and the unit
+ * appended, as its Prometheus exporters write them
+ * (https://github.com/open-telemetry/semantic-conventions-genai).
+ */
+export const METRICS = {
+  requestDuration: 'gen_ai_server_request_duration_seconds',
+  timeToFirstToken: 'gen_ai_server_time_to_first_token_seconds',
+  timePerOutputToken: 'gen_ai_server_time_per_output_token_seconds',
+  tokenUsage: 'gen_ai_client_token_usage',
+  queueDuration: 'sluice_queue_duration_seconds',
+  requests: 'sluice_requests_total',
+  refusals: 'sluice_refusals_total',
+  tokens: 'sluice_output_tokens_total',
+  retries: 'sluice_retries_total',
+  activeRequests: 'sluice_active_requests',
+  queuedRequests: 'sluice_queued_requests',
+  engineInFlight: 'sluice_engine_in_flight_requests',
+  engineUp: 'sluice_engine_up'
+} as const
+
+const tokens = z.int().min(1).max(10_000_000)
+const name = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/,
+    'use letters, digits and ._:/- (at most 128), starting with a letter or digit'
+  )
+
+const modelSchema = z.strictObject({
+  /** The name that clients send and that the engine serves (`--served-model-name`). */
+  name,
+  /** The most output tokens of one request, all of its choices together; set when the client sends no limit. */
+  maxOutputTokens: tokens.default(4096),
+  /** A restricted model is there only for the keys that name it; nobody else sees it. */
+  restricted: z.boolean().default(false)
+})
+
+const originSchema = z
+  .url({ protocol: /^https?$/, error: 'use an http:// or https:// address' })
+  .refine((url) => URL.canParse(url) && ['', '/'].includes(new URL(url).pathname) && !new URL(url).search, {
+    error: 'give scheme, host and port only, as http://10.0.0.7:8000; the paths are added'
+  })
+  .refine((url) => URL.canParse(url) && !new URL(url).username && !new URL(url).password, {
+    error: 'no credentials in an address; use engineKeyFile'
+  })
+
+const enginesSchema = z.union(
+  [
+    z.strictObject({ urls: z.array(originSchema).min(1).max(1024) }),
+    z.strictObject({
+      /** A name that resolves to one address per ready engine: in Kubernetes, a headless Service. */
+      dns: z.strictObject({
+        host: z.hostname(),
+        port: z.int().min(1).max(65535).default(PORTS.engine),
+        refreshMs: z.int().min(100).max(600_000).default(1_000)
+      })
+    })
+  ],
+  { error: 'give either urls: [...] or dns: { host, port }' }
+)
+
+const poolSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'use a DNS label: a-z, 0-9 and -, at most 63'),
+  models: z.array(modelSchema).min(1).max(256),
+  engines: enginesSchema,
+  /** A file with the bearer token of these engines (vLLM's --api-key). Without it none is sent. */
+  engineKeyFile: z.string().min(1).optional(),
+  /** How many requests one engine runs at once before the next ones wait here. Match vLLM's --max-num-seqs. */
+  maxActivePerEngine: z.int().min(1).max(100_000).default(256),
+  /** How many requests may wait for this pool; one more gets 429. */
+  maxQueued: z.int().min(0).max(100_000).default(512),
+  /** How long a request waits for a free engine before it gets 503. */
+  queueMs: z.int().min(0).max(3_600_000).default(30_000),
+  /** True lets the gateway be ready while this pool has no engine yet; its requests wait in the queue. */
+  waitForEngine: z.boolean().default(false)
+})
+
+/** The gateway's whole configuration. Every limit has a default; an unknown field is refused. */
+export const configSchema = z.strictObject({
+  region: z.string().min(1).max(63).default('local'),
+  listen: z
+    .strictObject({
+      host: z.string().min(1).default('0.0.0.0'),
+      port: z.int().min(0).max(65535).default(PORTS.gateway)
+    })
+    .prefault({}),
+  /** The largest request body, in bytes; a larger one gets 413. */
+  maxBodyBytes: z.int().min(1024).max(1_073_741_824).default(10_485_760),
+  /** Origins whose pages may call the API. No cookie is ever used, so `*` gives a page no right that its key lacks. */
+  corsOrigins: z.array(z.string().min(1)).max(256).default(['*']),
+  /** The file of hashed API keys, as `npm run keys` writes it. */
+  keysFile: z.string().min(1).default(FILES.keys),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
+  /** How often each engine's health is asked for; two failures in a row take it out, one success brings it back. */
+  healthIntervalMs: z.int().min(100).max(600_000).default(2_000),
+  /** How many engines one request may try before its first byte. */
+  maxAttempts: z.int().min(1).max(10).default(3),
+  budget: timeBudgetSchema.prefault({}),
+  pools: z
+    .array(poolSchema)
+    .min(1)
+    .max(256)
+    .refine((pools) => new Set(pools.map((pool) => pool.name)).size === pools.length, {
+      error: 'two pools have the same name'
+    })
+    .refine(
+      (pools) =>
+        new Set(pools.flatMap((p) => p.models.map((m) => m.name))).size === pools.flatMap((p) => p.models).length,
+      {
+        error: 'a model stands in two pools, or twice in one; list it once'
+      }
+    )
+})
+
+/** The configuration as a person writes it: what has a default may be left out. */
+export type ConfigInput = z.input<typeof configSchema>
+/** The configuration as the gateway uses it. */
+export type Config = z.output<typeof configSchema>
+export type PoolConfig = Config['pools'][number]
+export type ModelConfig = PoolConfig['models'][number]
+
+const keySchema = z.strictObject({
+  /** The key's public name: it stands in logs. */
+  id: z.string().regex(/^[A-Za-z0-9._-]{1,63}$/, 'use letters, digits and ._- (at most 63)'),
+  /** HMAC-SHA-256 of the key under the file's salt, in hex. */
+  hash: z.string().regex(/^[0-9a-f]{64}$/, 'use the 64 hex digits that `npm run keys` prints'),
+  maxOutputTokens: tokens.optional(),
+  /** Models that the key may use by name, restricted ones among them; without it, every unrestricted model. */
+  models: z.array(name).min(1).max(256).optional()
+})
+
+/** The file of API keys: hashes only, so whoever reads it learns no key. */
+export const keyFileSchema = z.strictObject({
+  /** At least 16 random bytes in base64; another file has another salt, so equal keys don't show. */
+  salt: z.base64().min(24).max(128),
+  keys: z.array(keySchema).max(100_000)
+})
+export type KeyFile = z.output<typeof keyFileSchema>
+
+/** Says what is wrong in a parsed file, a line a problem: `pools[0].engines: give either …`. */
+export function describeProblems(error: z.ZodError): string[] {
+  return error.issues.map((issue) => {
+    const path = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
+    return `${path.replace(/^\./, '') || 'the whole'}: ${issue.message}`
+  })
+}
