@@ -1,0 +1,35 @@
+// Deploys a placed model: its cache as the placement chooses it, and its engines.
+import type { Construct } from 'constructs'
+import type { TimeBudget } from '../../gateway/contract.ts'
+import { type IModelCache, ModelCache } from '../constructs/model-cache.ts'
+import { VllmDeployment } from '../constructs/vllm-deployment.ts'
+import type { Placement } from '../schema.ts'
+import { engineNameOf, type PlacedModel } from './gateway-config.ts'
+
+/** Engines of one model in `scope`. */
+export function deployEngines(scope: Construct, placed: PlacedModel, budget: TimeBudget['engine']): VllmDeployment {
+  const { name: _name, servedName, vllmVersion: _version, restricted: _restricted, ...engine } = placed.model
+  const { model: _model, maxQueued: _maxQueued, cache, ...scheduling } = placed.placement
+  const name = engineNameOf(placed.model)
+  return new VllmDeployment(scope, 'Engine', {
+    ...engine,
+    ...scheduling,
+    name,
+    servedModelName: servedName,
+    budget,
+    cache: provideCache(scope, `${name}-cache`, cache)
+  })
+}
+
+function provideCache(scope: Construct, name: string, cache: Placement['cache']): IModelCache {
+  switch (cache.kind) {
+    case 'new-claim':
+      return new ModelCache(scope, 'Cache', { ...cache, name })
+    case 'claim':
+      return ModelCache.fromClaimName(cache.claimName)
+    case 'host-path':
+      return ModelCache.fromHostPath(scope, 'Cache', { ...cache, name })
+    case 'empty-dir':
+      return ModelCache.fromEmptyDir(cache.sizeGiB)
+  }
+}

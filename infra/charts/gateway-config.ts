@@ -1,0 +1,57 @@
+// The gateway's configuration of a region: a pool for each engine deployment, found by its Service's name.
+import { type ConfigInput, PORTS } from '../../gateway/contract.ts'
+import { engineKeyFile } from '../constructs/gateway-container.ts'
+import type { SecretKey } from '../lib/secret.ts'
+import type { Model, Placement, Region } from '../schema.ts'
+
+/** A model and where it is placed. */
+export interface PlacedModel {
+  readonly model: Model
+  readonly placement: Placement
+}
+
+/** The models that a region places, in the stack's order of placements. */
+export function placeModels(region: Region, models: readonly Model[]): PlacedModel[] {
+  return region.placements.flatMap((placement) => {
+    const model = models.find(({ name }) => name === placement.model)
+    return model === undefined ? [] : [{ model, placement }]
+  })
+}
+
+/** What Deployment, Service and ServiceAccount of a model's engines are called. */
+export function engineNameOf(model: Pick<Model, 'name'>): string {
+  return `engine-${model.name}`
+}
+
+/** The file that the gateway's pods read. The whole budget stands in it: grace periods are derived from it. */
+export function gatewayConfigOf(region: Region, placed: readonly PlacedModel[]): ConfigInput {
+  const { maxBodyBytes, corsOrigins } = region.gateway
+  return {
+    region: region.name,
+    maxBodyBytes,
+    ...(corsOrigins === undefined ? {} : { corsOrigins }),
+    budget: region.budget,
+    pools: placed.map((one) => poolOf(region, one))
+  }
+}
+
+/** The engine keys that the gateway's pod mounts, each at the file that its pool names. */
+export function engineKeysOf(placed: readonly PlacedModel[]): { file: string; secret: SecretKey }[] {
+  return placed.flatMap(({ model }) =>
+    model.engineKeySecret === undefined ? [] : [{ file: engineKeyFile(model.name), secret: model.engineKeySecret }]
+  )
+}
+
+function poolOf(region: Region, { model, placement }: PlacedModel): ConfigInput['pools'][number] {
+  return {
+    name: model.name,
+    models: [{ name: model.servedName, maxOutputTokens: model.maxOutputTokens, restricted: model.restricted }],
+    // The complete name: with a short one every look-up would try the cluster's search domains.
+    engines: {
+      dns: { host: `${engineNameOf(model)}.${region.namespace}.svc.${region.clusterDomain}`, port: PORTS.engine }
+    },
+    ...(model.engineKeySecret === undefined ? {} : { engineKeyFile: engineKeyFile(model.name) }),
+    maxActivePerEngine: model.settings.maxNumSeqs,
+    ...(placement.maxQueued === undefined ? {} : { maxQueued: placement.maxQueued })
+  }
+}

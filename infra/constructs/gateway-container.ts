@@ -1,0 +1,72 @@
+// The gateway's container, and the files that are mounted for it: configuration, API keys, engine keys.
+import { posix } from 'node:path'
+import { k8s } from 'cdk8s-plus-28'
+import { ENV, FILES, PATHS, PORTS } from '../../gateway/contract.ts'
+import { restrictContainer } from '../lib/pod-security.ts'
+import type { SecretKey } from '../lib/secret.ts'
+
+/** Properties of the gateway's container. */
+export interface GatewayContainerProps {
+  /** Pinned image, as `ghcr.io/sluice/gateway:0.1.0`. */
+  readonly image: string
+  /** CPU cores that are requested: relaying is one thread's work. The limit is twice as much. @default 1 */
+  readonly cpu?: number
+  /** Memory in MiB, request and limit. Bodies in flight are held here. @default 1024 */
+  readonly memoryMiB?: number
+}
+
+export const FILES_VOLUME = 'files'
+const FILES_DIRECTORY = posix.dirname(FILES.config)
+export const CONFIG_FILE_NAME = posix.basename(FILES.config)
+
+/** Where the bearer token of a pool's engines is mounted. */
+export function engineKeyFile(pool: string): string {
+  return posix.join(FILES_DIRECTORY, 'engine-keys', pool)
+}
+
+/**
+ * One projected volume for every file: a Secret can't be mounted below a ConfigMap's mount, which is read-only. The
+ * gateway reads its files once, so rotated keys need a `kubectl rollout restart`, which drains as any rollout does.
+ */
+export function renderFiles(
+  configMap: string,
+  keysSecret: SecretKey,
+  engineKeys: readonly { readonly file: string; readonly secret: SecretKey }[]
+): k8s.ProjectedVolumeSource {
+  const fromSecret = (file: string, { name, key }: SecretKey): k8s.VolumeProjection => ({
+    secret: { name, items: [{ key, path: posix.relative(FILES_DIRECTORY, file) }] }
+  })
+  return {
+    // Owner and group may read, nobody else.
+    defaultMode: 0o440,
+    sources: [
+      { configMap: { name: configMap, items: [{ key: CONFIG_FILE_NAME, path: CONFIG_FILE_NAME }] } },
+      fromSecret(FILES.keys, keysSecret),
+      ...engineKeys.map(({ file, secret }) => fromSecret(file, secret))
+    ]
+  }
+}
+
+/** Renders the container `gateway`. */
+export function renderGatewayContainer(props: GatewayContainerProps): k8s.Container {
+  const cpu = props.cpu ?? 1
+  const memory = k8s.Quantity.fromString(`${props.memoryMiB ?? 1024}Mi`)
+  const get = (path: string) => ({ httpGet: { path, port: k8s.IntOrString.fromString('http') } })
+  return {
+    name: 'gateway',
+    image: props.image,
+    imagePullPolicy: 'IfNotPresent',
+    env: [{ name: ENV.config, value: FILES.config }],
+    ports: [{ name: 'http', containerPort: PORTS.gateway }],
+    startupProbe: { ...get(PATHS.health), periodSeconds: 1, timeoutSeconds: 2, failureThreshold: 60 },
+    readinessProbe: { ...get(PATHS.ready), periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
+    // A restart cuts every stream: half a minute of silence comes first.
+    livenessProbe: { ...get(PATHS.health), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
+    resources: {
+      requests: { cpu: k8s.Quantity.fromNumber(cpu), memory },
+      limits: { cpu: k8s.Quantity.fromNumber(cpu * 2), memory }
+    },
+    securityContext: restrictContainer({ readOnlyRoot: true }),
+    volumeMounts: [{ name: FILES_VOLUME, mountPath: FILES_DIRECTORY, readOnly: true }]
+  }
+}

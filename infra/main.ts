@@ -1,0 +1,44 @@
+// Synthesizes the stack: one folder of manifests for each region, deterministic, or a list of what is wrong with it.
+import { App } from 'cdk8s'
+import { RegionalEndpoint } from './charts/regional-endpoint.ts'
+import { writeManifests } from './lib/manifests.ts'
+import { findDuplicates } from './lib/uniqueness.ts'
+import { parseStack, StackError, type StackInput } from './schema.ts'
+import { stack } from './stack.ts'
+
+export { StackError } from './schema.ts'
+
+/**
+ * Writes `<outdir>/<region>/<concern>.yaml` and removes the manifests of an earlier synth that are no longer made.
+ * Returns the files, relative to `outdir`, and what has to be set outside of these manifests.
+ * @throws StackError before anything is written
+ */
+export function synthesize(input: StackInput, outdir: string): { files: string[]; notices: string[] } {
+  const checked = parseStack(input)
+  const app = new App({ outdir })
+  app.node.addValidation({ validate: () => findDuplicates(app) })
+  const endpoints = checked.regions.map(
+    (region) => new RegionalEndpoint(app, region.name, { region, models: checked.models })
+  )
+  const problems = app.node.findAll().flatMap((construct) => construct.node.validate())
+  if (problems.length > 0) throw new StackError(problems)
+  return {
+    files: writeManifests(app, outdir),
+    notices: [...new Set(endpoints.flatMap((endpoint) => endpoint.notices))]
+  }
+}
+
+/** Synthesizes and prints: the files to stdout, notices and problems to stderr, a line each. */
+export function run(input: StackInput, outdir: string): void {
+  try {
+    const { files, notices } = synthesize(input, outdir)
+    for (const file of files) console.log(`${outdir}/${file}`)
+    for (const notice of notices) console.error(`notice: ${notice}`)
+  } catch (error) {
+    if (!(error instanceof StackError)) throw error
+    for (const problem of error.problems) console.error(problem)
+    process.exitCode = 1
+  }
+}
+
+if (import.meta.main) run(stack, process.env.CDK8S_OUTDIR ?? 'charts-out')

@@ -1,0 +1,113 @@
+// The stack: which models run in which regions. This is the one file that an operator edits; then `npm run synth`.
+import type { PlacementInput, StackInput } from './schema.ts'
+
+/**
+ * The Secrets that must be in each region's namespace before its pods start. Manifests name them and never hold a value.
+ * `apiKeys` is the file that `npm run keys` writes; the TLS Secret is cert-manager's.
+ */
+export const SECRETS = {
+  apiKeys: { name: 'sluice-api-keys', key: 'keys.json' },
+  engineKey: { name: 'vllm-api-key', key: 'token' },
+  huggingFace: { name: 'hugging-face', key: 'token' }
+} as const
+
+const GATEWAY_IMAGE = 'ghcr.io/sluice/gateway:0.1.0'
+const ENGINE_IMAGE = 'vllm/vllm-openai:v0.31.0'
+
+const gpuNodes = (product: string): Pick<PlacementInput, 'nodeSelector' | 'tolerations'> => ({
+  nodeSelector: { 'nvidia.com/gpu.product': product },
+  tolerations: [{ key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' }]
+})
+
+export const stack: StackInput = {
+  models: [
+    {
+      name: 'llama-3-1-8b',
+      servedName: 'llama-3.1-8b-instruct',
+      image: ENGINE_IMAGE,
+      gpus: 1,
+      maxOutputTokens: 4096,
+      loadSeconds: 900,
+      hfTokenSecret: SECRETS.huggingFace,
+      engineKeySecret: SECRETS.engineKey,
+      settings: {
+        model: 'meta-llama/Llama-3.1-8B-Instruct',
+        revision: '0e9e39f249a16976918f6564b8830bc894c89659',
+        maxModelLen: 32_768,
+        maxNumSeqs: 128,
+        gpuMemoryUtilization: 0.92
+      }
+    },
+    {
+      name: 'qwen3-32b',
+      servedName: 'qwen3-32b',
+      image: ENGINE_IMAGE,
+      gpus: 4,
+      maxOutputTokens: 16_384,
+      loadSeconds: 1800,
+      engineKeySecret: SECRETS.engineKey,
+      settings: {
+        model: 'Qwen/Qwen3-32B',
+        revision: '9216db5781bf21249d130ec9da846c4624c16137',
+        tensorParallelSize: 4,
+        maxModelLen: 40_960,
+        maxNumSeqs: 256,
+        maxNumBatchedTokens: 8192,
+        gpuMemoryUtilization: 0.92,
+        maxNumQueuedReqs: 512,
+        extraArgs: ['--reasoning-parser=qwen3']
+      }
+    }
+  ],
+  regions: [
+    {
+      name: 'eu-west',
+      namespace: 'sluice-eu-west',
+      gateway: { image: GATEWAY_IMAGE, replicas: 3, keysSecret: SECRETS.apiKeys },
+      ingress: {
+        controller: 'f5-nginx',
+        host: 'llm.eu-west.example.com',
+        tls: { secretName: 'llm-tls', clusterIssuer: 'letsencrypt' }
+      },
+      placements: [
+        {
+          model: 'llama-3-1-8b',
+          replicas: 2,
+          cache: { kind: 'new-claim', sizeGiB: 100, storageClassName: 'shared-files' },
+          ...gpuNodes('NVIDIA-L40S')
+        },
+        {
+          model: 'qwen3-32b',
+          cache: { kind: 'new-claim', sizeGiB: 300, storageClassName: 'shared-files' },
+          ...gpuNodes('NVIDIA-H100-80GB-HBM3')
+        }
+      ]
+    },
+    {
+      name: 'us-east',
+      namespace: 'sluice-us-east',
+      // A CDN in front of this region closes a silent connection after 100 s, so a beat every 10 s is plenty.
+      budget: { outerIdleMs: 100_000 },
+      gateway: { image: GATEWAY_IMAGE, keysSecret: SECRETS.apiKeys },
+      ingress: {
+        controller: 'traefik',
+        host: 'llm.us-east.example.com',
+        tls: { secretName: 'llm-tls', clusterIssuer: 'letsencrypt' }
+      },
+      placements: [
+        {
+          model: 'llama-3-1-8b',
+          cache: { kind: 'new-claim', sizeGiB: 100 },
+          ...gpuNodes('NVIDIA-L40S')
+        },
+        {
+          model: 'qwen3-32b',
+          // Eight GPUs in all: no spare four for a surge, and an outage of minutes at an upgrade is accepted here.
+          rollout: 'recreate',
+          cache: { kind: 'new-claim', sizeGiB: 300, accessMode: 'ReadWriteOnce' },
+          ...gpuNodes('NVIDIA-H100-80GB-HBM3')
+        }
+      ]
+    }
+  ]
+}

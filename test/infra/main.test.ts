@@ -1,0 +1,79 @@
+// The synth as a whole: determinism, cleaning up, notices, and what the command prints.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { StackError, synthesize } from '../../infra/main.ts'
+import { stack } from '../../infra/stack.ts'
+import { inTemporaryDirectory, model, placement, region, stackOf } from './stacks.ts'
+
+const main = join(import.meta.dirname, '../../infra/main.ts')
+
+describe('synthesize', () => {
+  it('writes the same bytes for the same stack', () => {
+    inTemporaryDirectory((directory) => {
+      const read = () =>
+        synthesize(stack, directory).files.map((file) => [file, readFileSync(join(directory, file), 'utf8')])
+      expect(read()).toEqual(read())
+    })
+  })
+
+  it('removes what an earlier synth made and this one does not, and nothing else', () => {
+    inTemporaryDirectory((directory) => {
+      const two = [model(), model({ name: 'other', servedName: 'other' })]
+      const both = region({ placements: [placement(), placement({ model: 'other' })] })
+      synthesize(stackOf({ models: two, regions: [both, region({ name: 'us', namespace: 'us' })] }), directory)
+      mkdirSync(join(directory, 'mine'))
+      const own = ['eu-west/own.yaml', 'mine/own.yaml', 'README.md'].map((file) => join(directory, file))
+      for (const file of own) writeFileSync(file, 'kind: Mine\n')
+      synthesize(stackOf({ models: two }), directory)
+      expect(existsSync(join(directory, 'eu-west/engine-other.yaml'))).toBe(false)
+      expect(existsSync(join(directory, 'us'))).toBe(false)
+      for (const file of own) expect(existsSync(file), file).toBe(true)
+    })
+  })
+
+  it('leaves the files of the last good stack when the next one is refused', () => {
+    inTemporaryDirectory((directory) => {
+      const [file = ''] = synthesize(stackOf(), directory).files
+      expect(() => synthesize(stackOf({ models: [] }), directory)).toThrow(StackError)
+      expect(existsSync(join(directory, file))).toBe(true)
+    })
+  })
+
+  it('says once what has to be set outside, however many regions share it', () => {
+    const ingress = { ...region().ingress, controller: 'ingress-nginx' } as const
+    const regions = [region({ ingress }), region({ ingress, name: 'us', namespace: 'us' })]
+    inTemporaryDirectory((directory) => {
+      const { notices } = synthesize(stackOf({ regions }), directory)
+      expect(notices.filter((notice) => notice.includes('retired'))).toHaveLength(1)
+    })
+  })
+})
+
+describe('node infra/main.ts', () => {
+  it('writes to the directory that cdk8s names and lists the files', () => {
+    inTemporaryDirectory((directory) => {
+      const listed = execFileSync(process.execPath, [main], {
+        env: { ...process.env, CDK8S_OUTDIR: directory },
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore']
+      })
+      const files = listed.trim().split('\n')
+      expect(files).toContain(`${directory}/eu-west/gateway.yaml`)
+      for (const file of files) expect(existsSync(file), file).toBe(true)
+    })
+  })
+
+  it('prints a line a problem, no stack trace, and fails when the stack is bad', () => {
+    const bad = stackOf({ models: [model({ gpus: 3 })], regions: [region({ namespace: 'Not_A_Name' })] })
+    const script = `import { run } from ${JSON.stringify(main)}; run(${JSON.stringify(bad)}, 'nowhere')`
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
+    expect(status).toBe(1)
+    expect(stderr.trim().split('\n')).toEqual([
+      expect.stringMatching(/^models\[0\]\.gpus: 3 GPU/),
+      expect.stringMatching(/^regions\[0\]\.namespace: use a DNS label/)
+    ])
+    expect(existsSync('nowhere')).toBe(false)
+  })
+})

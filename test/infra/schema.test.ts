@@ -1,0 +1,233 @@
+// Every refusal of a stack, with the path that it names.
+import { describe, expect, it } from 'vitest'
+import { parseStack, StackError } from '../../infra/schema.ts'
+import { stack } from '../../infra/stack.ts'
+import { model, placement, region, stackOf } from './stacks.ts'
+
+function problemsOf(input: unknown): readonly string[] {
+  try {
+    parseStack(input)
+  } catch (error) {
+    if (error instanceof StackError) return error.problems
+    throw error
+  }
+  return []
+}
+
+const withModel = (changes: object) => stackOf({ models: [{ ...model(), ...changes }] })
+const withSettings = (changes: object, more: object = {}) =>
+  withModel({ settings: { ...model().settings, ...changes }, ...more })
+const withRegion = (changes: object) => stackOf({ regions: [{ ...region(), ...changes }] })
+const withPlacement = (changes: object) => withRegion({ placements: [{ ...placement(), ...changes }] })
+const withIngress = (changes: object) => withRegion({ ingress: { ...region().ingress, ...changes } })
+const withGateway = (changes: object) => withRegion({ gateway: { ...region().gateway, ...changes } })
+const eachTwice = stackOf({ models: [model(), model()], regions: [region(), region()] })
+
+const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
+  [
+    'GPUs that do not match the parallelism',
+    withSettings({ tensorParallelSize: 4, pipelineParallelSize: 2 }, { gpus: 4 }),
+    /^models\[0\]\.gpus: 4 GPU\(s\) .* use 8/
+  ],
+  [
+    'an output cap beyond the context',
+    withSettings({ maxModelLen: 512 }),
+    /^models\[0\]\.maxOutputTokens: 1024 exceeds/
+  ],
+  [
+    'an engine queue smaller than its batch',
+    withSettings({ maxNumQueuedReqs: 10 }),
+    /^models\[0\]\.settings\.maxNumQueuedReqs: 10 is less/
+  ],
+  [
+    'two models, two regions and two namespaces of one name',
+    eachTwice,
+    /^models\[1\]\.name: llama is taken by models\[0\]/,
+    /^regions\[1\]\.name: eu-west/,
+    /^regions\[1\]\.namespace: sluice/
+  ],
+  [
+    'a model placed twice',
+    withRegion({ placements: [placement(), placement()] }),
+    /^regions\[0\]\.placements\[1\]\.model: llama is taken/
+  ],
+  [
+    'a model that is not there',
+    withPlacement({ model: 'gpt' }),
+    /^regions\[0\]\.placements\[0\]\.model: there is no model gpt/
+  ],
+  [
+    'two models that serve one name in a region',
+    stackOf({
+      models: [model(), model({ name: 'b' })],
+      regions: [region({ placements: [placement(), placement({ model: 'b' })] })]
+    }),
+    /placements\[1\]\.model: b and llama both serve llama-3.1-8b-instruct/
+  ],
+  [
+    'a namespace that is no DNS label',
+    withRegion({ namespace: 'Sluice_EU' }),
+    /^regions\[0\]\.namespace: use a DNS label/
+  ],
+  ['a region that is no DNS label', withRegion({ name: '../eu' }), /^regions\[0\]\.name: use a DNS label/],
+  [
+    'a model name that a Service cannot have',
+    withModel({ name: '3.1-llama' }),
+    /^models\[0\]\.name: use a-z/,
+    /there is no model llama; the stack has 3\.1-llama/
+  ],
+  [
+    'a Secret that Kubernetes cannot have',
+    withModel({ hfTokenSecret: { name: 'HF token', key: 'a b' } }),
+    /hfTokenSecret\.name: use a Kubernetes/,
+    /hfTokenSecret\.key: use the key/
+  ],
+  [
+    'a host with a scheme',
+    withIngress({ host: 'https://llm.example.com' }),
+    /^regions\[0\]\.ingress\.host: use a DNS name/
+  ],
+  ['a host of one label', withIngress({ host: 'localhost' }), /^regions\[0\]\.ingress\.host/],
+  ['a host that is an address', withIngress({ host: '10.0.0.7' }), /^regions\[0\]\.ingress\.host/],
+  ['a host with a port', withIngress({ host: 'llm.example.com:443' }), /^regions\[0\]\.ingress\.host/],
+  ['a controller without a profile', withIngress({ controller: 'haproxy' }), /^regions\[0\]\.ingress\.controller: /],
+  [
+    'a beat that an idle timer in front outruns',
+    withRegion({ budget: { heartbeatMs: 50_000 } }),
+    /^regions\[0\]\.budget\.heartbeatMs: .*half of outerIdleMs/
+  ],
+  ['a drain longer than a stream', withRegion({ budget: { drainMs: 700_000 } }), /^regions\[0\]\.budget\.drainMs: /],
+  [
+    'a flag that this vLLM removed',
+    withSettings({ extraArgs: ['--max-num-partial-prefills=2'] }),
+    /^models\[0\]\.settings\.extraArgs\[0\]: vLLM 0\.31\.0 has no --max-num-partial-prefills \(removed in 0\.27\.0\): write --long-prefill-token-threshold/
+  ],
+  [
+    'a removed flag with underscores and a separate value',
+    withSettings({ extraArgs: ['--swap_space', '4'] }),
+    /extraArgs\[0\]: vLLM 0\.31\.0 has no --swap-space/
+  ],
+  [
+    'a flag that Sluice sets',
+    withSettings({ extraArgs: ['--reasoning-parser=qwen3', '--api-key=x', '-tp', '2'] }),
+    /extraArgs\[1\]: Sluice sets --api-key itself: write engineKeySecret/,
+    /extraArgs\[2\]: Sluice sets -tp itself: write settings\.tensorParallelSize/
+  ],
+  [
+    'a variable that this vLLM removed',
+    withModel({ env: { VLLM_USE_V1: '1' } }),
+    /^models\[0\]\.env\.VLLM_USE_V1: vLLM 0\.31\.0 has no VLLM_USE_V1/
+  ],
+  [
+    'a variable that Sluice sets',
+    withModel({ env: { HF_HOME: '/tmp' } }),
+    /^models\[0\]\.env\.HF_HOME: Sluice sets it itself/
+  ],
+  [
+    'a secret as a plain variable',
+    withModel({ env: { WANDB_API_KEY: 'x' } }),
+    /^models\[0\]\.env\.WANDB_API_KEY: a secret never stands/
+  ],
+  [
+    'a vLLM without a drain',
+    withModel({ image: 'vllm/vllm-openai:v0.17.1' }),
+    /^models\[0\]\.image: vLLM 0\.17\.1 has no --shutdown-timeout/
+  ],
+  [
+    'a setting that this vLLM does not have yet',
+    withSettings({ maxNumQueuedReqs: 512 }, { image: 'vllm/vllm-openai:v0.28.0' }),
+    /^models\[0\]\.settings\.maxNumQueuedReqs: vLLM 0\.28\.0 has no/
+  ],
+  [
+    'an image of an unknown vLLM',
+    withModel({ image: `vllm/vllm-openai@sha256:${'a'.repeat(64)}` }),
+    /^models\[0\]\.vllmVersion: .*does not say/
+  ],
+  [
+    'the tag latest',
+    withModel({ image: 'vllm/vllm-openai:latest', vllmVersion: '0.31.0' }),
+    /^models\[0\]\.image: the tag latest moves/
+  ],
+  [
+    'an image without a tag',
+    withGateway({ image: 'ghcr.io/sluice/gateway' }),
+    /^regions\[0\]\.gateway\.image: .*no tag/
+  ],
+  ['a single gateway', withGateway({ replicas: 1 }), /^regions\[0\]\.gateway\.replicas: use at least 2/],
+  [
+    'a rollout that stops the only replica',
+    withPlacement({ rollout: 'in-place' }),
+    /^regions\[0\]\.placements\[0\]\.rollout: in-place stops the only replica/
+  ],
+  [
+    'a claim of one node for pods on several',
+    withPlacement({ replicas: 2, cache: { kind: 'new-claim', sizeGiB: 9, accessMode: 'ReadWriteOnce' } }),
+    /placements\[0\]\.cache\.accessMode: ReadWriteOnce is mounted on one node/
+  ],
+  [
+    'a host path that climbs',
+    withPlacement({ cache: { kind: 'host-path', path: '/models/../etc' } }),
+    /placements\[0\]\.cache\.path: use an absolute path/
+  ],
+  ['a field that does not exist', withSettings({ tensorParalelSize: 4 }), /^models\[0\]\.settings: .*tensorParalelSize/]
+]
+
+describe('parseStack', () => {
+  it('accepts the stack of this repository', () => {
+    expect(problemsOf(stack)).toEqual([])
+    expect(problemsOf(stackOf())).toEqual([])
+  })
+
+  it.each(REFUSALS)('refuses %s', (_title, input, ...expected) => {
+    const problems = problemsOf(input)
+    expect(problems).toHaveLength(expected.length)
+    for (const [index, pattern] of expected.entries()) expect(problems[index]).toMatch(pattern)
+  })
+
+  it('names every problem at once, also those between parts while a part is wrong', () => {
+    const broken = {
+      models: [
+        { ...model(), gpus: 2, typo: true },
+        { ...model(), image: 'vllm/vllm-openai', servedName: '' }
+      ],
+      regions: [
+        { ...region(), ingress: { ...region().ingress, host: 'x' }, placements: [placement({ model: 'gone' })] }
+      ]
+    }
+    expect(
+      problemsOf(broken)
+        .map((problem) => problem.split(':', 1)[0])
+        .sort()
+    ).toEqual([
+      'models[0]',
+      'models[0].gpus',
+      'models[1].image',
+      'models[1].name',
+      'models[1].servedName',
+      'regions[0].ingress.host',
+      'regions[0].placements[0].model'
+    ])
+  })
+
+  it('accepts a flag that a later vLLM removes, and one image in two regions of one host', () => {
+    expect(problemsOf(withSettings({ extraArgs: ['--swap-space=4'] }, { image: 'vllm/vllm-openai:v0.17.1' }))).toEqual([
+      expect.stringContaining('--shutdown-timeout')
+    ])
+    expect(
+      problemsOf(withSettings({ extraArgs: ['--calculate-kv-scales'] }, { image: 'vllm/vllm-openai:v0.27.1' }))
+    ).toEqual([])
+    expect(problemsOf(stackOf({ regions: [region(), region({ name: 'us', namespace: 'us' })] }))).toEqual([])
+  })
+
+  it('accepts a digest when the version of its vLLM is given', () => {
+    const image = `vllm/vllm-openai@sha256:${'a'.repeat(64)}`
+    expect(problemsOf(withModel({ image, vllmVersion: '0.31.0' }))).toEqual([])
+    expect(problemsOf(withModel({ image: `vllm/vllm-openai:v0.31.0@sha256:${'a'.repeat(64)}` }))).toEqual([])
+  })
+
+  it('refuses what is no stack at all without failing itself', () => {
+    for (const input of [undefined, null, 7, [], { models: 'x', regions: [null] }]) {
+      expect(problemsOf(input).length).toBeGreaterThan(0)
+    }
+  })
+})

@@ -1,0 +1,79 @@
+// A small stack to change in one place, and its manifests as plain objects.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseAllDocuments } from 'yaml'
+import { synthesize } from '../../infra/main.ts'
+import type { StackInput } from '../../infra/schema.ts'
+
+type RegionInput = StackInput['regions'][number]
+type ModelInput = StackInput['models'][number]
+type PlacementInput = RegionInput['placements'][number]
+
+/** An object as it stands in YAML: tests reach into it by path. */
+// biome-ignore lint/suspicious/noExplicitAny: a manifest's shape is what the tests are about
+export type Manifest = any
+
+export const model = (changes: Partial<ModelInput> = {}): ModelInput => ({
+  name: 'llama',
+  servedName: 'llama-3.1-8b-instruct',
+  image: 'vllm/vllm-openai:v0.31.0',
+  gpus: 1,
+  maxOutputTokens: 1024,
+  settings: { model: 'meta-llama/Llama-3.1-8B-Instruct' },
+  ...changes
+})
+
+export const placement = (changes: Partial<PlacementInput> = {}): PlacementInput => ({
+  model: 'llama',
+  cache: { kind: 'empty-dir', sizeGiB: 50 },
+  ...changes
+})
+
+export const region = (changes: Partial<RegionInput> = {}): RegionInput => ({
+  name: 'eu-west',
+  namespace: 'sluice',
+  gateway: { image: 'ghcr.io/sluice/gateway:0.1.0', keysSecret: { name: 'api-keys', key: 'keys.json' } },
+  ingress: { controller: 'f5-nginx', host: 'llm.example.com', tls: { secretName: 'llm-tls' } },
+  placements: [placement()],
+  ...changes
+})
+
+export const stackOf = (changes: Partial<StackInput> = {}): StackInput => ({
+  models: [model()],
+  regions: [region()],
+  ...changes
+})
+
+/** Runs `use` with an empty directory, and removes it. */
+export function inTemporaryDirectory<T>(use: (directory: string) => T): T {
+  const directory = mkdtempSync(join(tmpdir(), 'sluice-charts-'))
+  try {
+    return use(directory)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/** Every object that a stack synthesizes to, read back from the written YAML. */
+export function manifestsOf(stack: StackInput): Manifest[] {
+  return inTemporaryDirectory((directory) =>
+    synthesize(stack, directory).files.flatMap((file) => parseManifests(readFileSync(join(directory, file), 'utf8')))
+  )
+}
+
+export function parseManifests(text: string): Manifest[] {
+  return parseAllDocuments(text).map((document) => document.toJS())
+}
+
+/** The one object of a kind and name. */
+export function find(manifests: readonly Manifest[], kind: string, name: string): Manifest {
+  const found = manifests.filter((one) => one.kind === kind && one.metadata.name === name)
+  if (found.length !== 1) throw new Error(`${found.length} objects are ${kind} ${name}`)
+  return found[0]
+}
+
+/** The pod template's spec of the Deployment `name`. */
+export function podOf(manifests: readonly Manifest[], name: string): Manifest {
+  return find(manifests, 'Deployment', name).spec.template.spec
+}
