@@ -48,8 +48,8 @@ export interface Sink {
   head(status: number, headers: Headers): void
   /** Sends bytes; false asks the caller to pause its source until `onDrain`. */
   write(bytes: Buffer): boolean
-  /** Sends bytes that are HTTP/1.1 chunks already; there only where a sink can pass them on as they are. */
-  writeFrames?(frames: Buffer): boolean
+  /** Sends bytes that are HTTP/1.1 chunks already, as `write` does; undefined where a sink can't pass them on as they are. */
+  readonly writeFrames?: ((frames: Buffer) => boolean) | undefined
   /** Bytes that were given may still be looked at: their memory must not be used again. */
   readonly pending: boolean
   end(): void

@@ -130,6 +130,11 @@ export const configSchema = z.strictObject({
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
   /** How often each engine's health is asked for; two failures in a row take it out, one success brings it back. */
   healthIntervalMs: z.int().min(100).max(600_000).default(2_000),
+  /**
+   * The way to engines: `auto` speaks plain HTTP to `http://` engines on sockets of its own for event streams, the fast
+   * way, and undici for everything else; `undici` is undici for everything.
+   */
+  engineClient: z.enum(['auto', 'undici']).default('auto'),
   /** How many engines one request may try before its first byte. */
   maxAttempts: z.int().min(1).max(10).default(3),
   budget: timeBudgetSchema.prefault({}),
@@ -170,7 +175,10 @@ const keySchema = z.strictObject({
 export const keyFileSchema = z.strictObject({
   /** At least 16 random bytes in base64; another file has another salt, so equal keys don't show. */
   salt: z.base64().min(24).max(128),
-  keys: z.array(keySchema).max(100_000)
+  keys: z
+    .array(keySchema)
+    .max(100_000)
+    .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, { error: 'two keys have the same id' })
 })
 export type KeyFile = z.output<typeof keyFileSchema>
 

@@ -1,0 +1,54 @@
+// API keys: from an Authorization header to a principal, without the keys themselves being stored anywhere.
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Principal } from '../call.ts'
+import type { KeyFile } from '../contract.ts'
+import { GatewayError } from '../errors.ts'
+
+/**
+ * The stored form of a key: HMAC-SHA-256 under the file's random salt, in hex.
+ *
+ * A slow hash (scrypt, argon2) protects what people choose, because that can be guessed; it would cost tens of
+ * milliseconds of CPU for each request. A key of 256 random bits can't be guessed at any speed, so one keyed SHA-256 is
+ * enough, and its salt makes equal keys in two files look different.
+ */
+export function hashKey(salt: string, key: string): string {
+  return createHmac('sha256', Buffer.from(salt, 'base64')).update(key).digest('hex')
+}
+
+export interface Keys {
+  /** The principal of an `Authorization` header; throws `missing_api_key` or `invalid_api_key`. */
+  authenticate(authorization: string | undefined): Principal
+}
+
+/** How many hex digits of a hash choose the bucket; the rest is compared in constant time. */
+const BUCKET_DIGITS = 8
+
+interface Entry {
+  readonly hash: Buffer
+  readonly principal: Principal
+}
+
+/**
+ * Creates the key ring of a key file. A bucket is found by a part of the keyed hash, which nobody who lacks the salt
+ * can aim at; the whole hash is then compared in constant time.
+ */
+export function createKeys(file: KeyFile): Keys {
+  const buckets = new Map<string, Entry[]>()
+  for (const { id, hash, maxOutputTokens, models } of file.keys) {
+    const principal = Object.freeze({ keyId: id, maxOutputTokens, models: models ?? ('unrestricted' as const) })
+    const bucket = buckets.get(hash.slice(0, BUCKET_DIGITS)) ?? []
+    bucket.push({ hash: Buffer.from(hash, 'hex'), principal })
+    buckets.set(hash.slice(0, BUCKET_DIGITS), bucket)
+  }
+  return {
+    authenticate(authorization) {
+      const key = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
+      if (key === undefined) throw new GatewayError('missing_api_key')
+      const hash = hashKey(file.salt, key)
+      const given = Buffer.from(hash, 'hex')
+      const found = buckets.get(hash.slice(0, BUCKET_DIGITS))?.find((entry) => timingSafeEqual(entry.hash, given))
+      if (found === undefined) throw new GatewayError('invalid_api_key')
+      return found.principal
+    }
+  }
+}

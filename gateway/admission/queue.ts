@@ -1,0 +1,110 @@
+// Who may go next: at most as many requests at the engines of a pool as they can run at once; the others wait in line, bounded.
+import type { Outcome } from '../call.ts'
+import { type ErrorCode, GatewayError } from '../errors.ts'
+
+/** The bounds of one pool's line. */
+export interface QueueLimits {
+  readonly maxQueued: number
+  readonly queueMs: number
+  /** Without it a request for a pool that has no engine is refused at once. */
+  readonly waitForEngine: boolean
+}
+
+/** What the line must know of a request. */
+export interface Waiter {
+  readonly stopped: Outcome | undefined
+  onStop(listener: ((outcome: Outcome) => void) | undefined): void
+}
+
+/** The right to be at an engine, until disposed; or why there is none. */
+export interface Slot extends Disposable {
+  readonly refused: Outcome | undefined
+}
+
+export interface Queue {
+  /** Resolves with a slot when it is the request's turn, or with a refused one; it never rejects. */
+  admit(call: { readonly model: string }, waiter: Waiter): Promise<Slot>
+  /** Looks again who may go: capacity has grown. */
+  pump(): void
+  /** Requests that wait and requests that hold a slot, by pool. */
+  snapshot(): { pool: string; queued: number; active: number }[]
+}
+
+export interface QueueDeps {
+  /** The pool that serves a model; it exists for every model of the configuration. */
+  readonly poolOf: (model: string) => string
+  readonly limitsOf: (pool: string) => QueueLimits
+  /** How many requests the pool's ready engines run at once: 0 when none is ready. */
+  readonly capacityOf: (pool: string) => number
+}
+
+interface Line {
+  readonly pool: string
+  readonly limits: QueueLimits
+  active: number
+  readonly waiting: Set<() => void>
+}
+
+/** Creates the lines of all pools. */
+export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
+  const lines = new Map<string, Line>()
+  for (const pool of pools) lines.set(pool, { pool, limits: deps.limitsOf(pool), active: 0, waiting: new Set() })
+  const isFree = (line: Line) => line.active < deps.capacityOf(line.pool)
+  const pump = (line: Line) => {
+    for (const enter of line.waiting) {
+      if (!isFree(line)) return
+      enter()
+    }
+  }
+  return {
+    async admit(call, waiter) {
+      const line = lines.get(deps.poolOf(call.model))
+      if (line === undefined) return refused('no_engine')
+      if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
+      if (line.waiting.size === 0 && isFree(line)) return take(line, () => pump(line))
+      if (!line.limits.waitForEngine && deps.capacityOf(line.pool) === 0) return refused('no_engine')
+      if (line.waiting.size >= line.limits.maxQueued) return refused('queue_full')
+      return wait(line, waiter, () => pump(line))
+    },
+    pump() {
+      for (const line of lines.values()) pump(line)
+    },
+    snapshot: () => [...lines.values()].map(({ pool, waiting, active }) => ({ pool, queued: waiting.size, active }))
+  }
+}
+
+/** Takes a slot; giving it back twice counts once. */
+function take(line: Line, pump: () => void): Slot {
+  line.active++
+  let held = true
+  return {
+    refused: undefined,
+    [Symbol.dispose]() {
+      if (!held) return
+      held = false
+      line.active--
+      pump()
+    }
+  }
+}
+
+function refused(code: ErrorCode): Slot {
+  const outcome: Outcome = { kind: 'error', error: new GatewayError(code), engineFault: false, retryable: false }
+  return { refused: outcome, [Symbol.dispose]() {} }
+}
+
+/** Stands in line until a slot is free, the wait is too long, or the request has ended. */
+function wait(line: Line, waiter: Waiter, pump: () => void): Promise<Slot> {
+  return new Promise((resolve) => {
+    const leave = (slot: Slot) => {
+      clearTimeout(timer)
+      line.waiting.delete(enter)
+      waiter.onStop(undefined)
+      resolve(slot)
+    }
+    const enter = () => leave(take(line, pump))
+    const timer = setTimeout(() => leave(refused('queue_timeout')), line.limits.queueMs)
+    line.waiting.add(enter)
+    waiter.onStop((outcome) => leave({ refused: outcome, [Symbol.dispose]() {} }))
+  })
+}

@@ -1,0 +1,176 @@
+// The composition root: creates every stateful object once, wires them, and registers the routes.
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { createCatalog } from './admission/catalog.ts'
+import { createKeys } from './admission/keys.ts'
+import { createQueue, type Queue } from './admission/queue.ts'
+import type { Settings } from './config.ts'
+import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
+import { drain, type Phase } from './drain.ts'
+import { GatewayError } from './errors.ts'
+import { exchange } from './exchange.ts'
+import { registerOpenAiRoutes } from './routes/openai.ts'
+import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
+import { createServer } from './server.ts'
+import { createWatches, type Watches } from './stream/watch.ts'
+import { logRequest } from './telemetry/log.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import type { Client } from './upstream/client.ts'
+import { startDiscovery } from './upstream/discovery.ts'
+import { watchHealth } from './upstream/health.ts'
+import { createPool, type Pool } from './upstream/pool.ts'
+import { createUpstream } from './upstream/upstream.ts'
+
+/** A gateway that has been put together; `listen` starts it. */
+export interface App {
+  readonly readiness: () => Readiness
+  /** Listens where the configuration says; resolves to the address, `http://host:port`. */
+  listen(): Promise<string>
+  /** Leaves as a pod should, see drain.ts; then everything is closed. */
+  drain(): Promise<void>
+  /** Closes everything at once. */
+  close(): Promise<void>
+}
+
+/** The states of one gateway, each created once. */
+interface States {
+  readonly pool: Pool
+  readonly queue: Queue
+  readonly watches: Watches
+  readonly client: Client
+  readonly metrics: Metrics
+}
+
+const now = () => performance.now()
+
+export function createApp(settings: Settings, log: Logger): App {
+  const { config } = settings
+  let phase: Phase = 'serving'
+  const states = createStates(config, log)
+  const server = createServer(config, {
+    newId: () => `req_${randomUUID()}`,
+    keepsConnections: () => phase === 'serving',
+    takesWork: () => phase === 'serving' || phase === 'unready',
+    onRefused: (request, error) => {
+      const line = { requestId: request.id, method: request.method, code: error.code, status: error.status }
+      if (error.code === 'internal_error') log.error({ ...line, cause: error.cause }, 'request failed')
+      else log.info(line, 'request refused')
+      states.metrics.refuse(error.code)
+    }
+  })
+  const readiness = () => judgeReadiness(config, states.pool, phase)
+  registerRoutes(server, settings, states, log, readiness)
+  const stops = config.pools.map((pool) => discover(pool, settings, states, log))
+  const close = async () => {
+    for (const stop of stops) stop()
+    states.pool.close()
+    states.watches.close()
+    await server.close()
+    await states.client.destroy()
+  }
+  return {
+    readiness,
+    listen: () => server.listen({ ...config.listen }),
+    close,
+    async drain() {
+      await drain(deriveTimeBudget(config.budget).gateway, {
+        onPhase(next) {
+          phase = next
+          log.info({ phase, openRequests: states.watches.size }, 'drain')
+        },
+        openRequests: () => states.watches.size,
+        stopListening: () => void server.server.close(),
+        abortAll: () => states.watches.stopAll(new GatewayError('shutting_down')),
+        sleep: (ms) => sleep(ms)
+      })
+      await close()
+    }
+  }
+}
+
+function createStates(config: Config, log: Logger): States {
+  const { poolOf } = createCatalog(config.pools)
+  const pools = new Map(config.pools.map((pool) => [pool.name, pool]))
+  const client = createUpstream({
+    engineClient: config.engineClient,
+    connectMs: config.budget.connectMs,
+    poolIdleMs: deriveTimeBudget(config.budget).gateway.poolIdleMs
+  })
+  const pool = createPool({
+    poolOf,
+    now,
+    random: Math.random,
+    watchHealth: (endpoint, onChange) =>
+      watchHealth({
+        intervalMs: config.healthIntervalMs,
+        probe: (timeoutMs) => client.probe(endpoint, timeoutMs),
+        onChange
+      }),
+    onChange(endpoint, state) {
+      log.info({ pool: endpoint.pool, endpoint: endpoint.id, state }, 'engine')
+      if (state === 'gone') client.forget(endpoint)
+      queue.pump()
+    }
+  })
+  const queue = createQueue([...pools.keys()], {
+    poolOf,
+    limitsOf: (name) => must(pools, name),
+    capacityOf: (name) => pool.healthyCount(name) * must(pools, name).maxActivePerEngine
+  })
+  const watches = createWatches(config.budget, { now })
+  const metrics = createMetrics({ queues: () => queue.snapshot(), engines: () => pool.snapshot() })
+  return { pool, queue, watches, client, metrics }
+}
+
+function must(pools: ReadonlyMap<string, PoolConfig>, name: string): PoolConfig {
+  const pool = pools.get(name)
+  if (pool === undefined) throw new Error(`there is no pool ${name}`)
+  return pool
+}
+
+function discover(pool: PoolConfig, settings: Settings, { pool: engines }: States, log: Logger): () => void {
+  return startDiscovery(pool, settings.engineKeys.get(pool.name), {
+    onEndpoints: (name, endpoints) => engines.setEndpoints(name, endpoints),
+    onError: (name, cause) => log.warn({ pool: name, cause: cause.message }, 'engines could not be looked up')
+  })
+}
+
+function registerRoutes(
+  server: FastifyInstance,
+  settings: Settings,
+  states: States,
+  log: Logger,
+  readiness: () => Readiness
+): void {
+  const { config } = settings
+  registerOpsRoutes(server, { readiness, metrics: states.metrics })
+  registerOpenAiRoutes(server, {
+    catalog: createCatalog(config.pools),
+    authenticate: createKeys(settings.keyFile).authenticate,
+    now,
+    createdSeconds: Math.floor(Date.now() / 1000),
+    stalledMs: config.budget.stalledMs,
+    exchange: (call, sink) =>
+      exchange(call, sink, {
+        ...states,
+        open: states.client.open,
+        now,
+        maxAttempts: config.maxAttempts,
+        record(record) {
+          states.metrics.record(record)
+          logRequest(log, record)
+        }
+      })
+  })
+}
+
+/** Ready means: a request for any model of the configuration would find an engine, or may wait for one. */
+function judgeReadiness(config: Config, pool: Pool, phase: Phase): Readiness {
+  const reasons = config.pools
+    .filter(({ name, waitForEngine }) => !waitForEngine && pool.healthyCount(name) === 0)
+    .map(({ name, models }) => `pool ${name} has no healthy engine (${models.length} models)`)
+  if (phase !== 'serving') reasons.unshift('the gateway is shutting down')
+  return { ready: reasons.length === 0, reasons }
+}

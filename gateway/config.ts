@@ -1,0 +1,91 @@
+// Loads the configuration: a file, overridden by a few environment variables, validated as a whole and frozen.
+import { readFileSync } from 'node:fs'
+import type { z } from 'zod'
+import { type Config, configSchema, describeProblems, ENV, FILES, type KeyFile, keyFileSchema } from './contract.ts'
+import { locateMistake } from './json-mistake.ts'
+
+/** A configuration that can't be used; `problems` says where and what, a line each. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(what: string, problems: readonly string[]) {
+    super([what, ...problems.map((problem) => `  ${problem}`)].join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** The configuration and the secrets that it names; the secrets are kept apart so that no print shows them. */
+export interface Settings {
+  readonly config: Config
+  readonly keyFile: KeyFile
+  /** The engines' own bearer tokens by pool. */
+  readonly engineKeys: ReadonlyMap<string, string>
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Reads the file that `SLUICE_CONFIG` names and everything that it refers to; throws a `ConfigError`. */
+export function loadSettings(environment: Environment = process.env): Settings {
+  const path = environment[ENV.config] ?? FILES.config
+  const config = parseConfig(readJson(path, 'configuration'), path, environment)
+  const keyFile = parse(keyFileSchema, readJson(config.keysFile, 'key file'), `key file ${config.keysFile}`)
+  const engineKeys = new Map<string, string>()
+  for (const { name, engineKeyFile } of config.pools) {
+    if (engineKeyFile !== undefined) engineKeys.set(name, readText(engineKeyFile, `engine key of pool ${name}`).trim())
+  }
+  return { config, keyFile, engineKeys }
+}
+
+/** Validates `input` with the environment's overrides on top; throws a `ConfigError` that names `source`. */
+export function parseConfig(input: unknown, source: string, environment: Environment = process.env): Config {
+  const config = parse(configSchema, input, `configuration ${source}`)
+  const port = parsePort(environment)
+  const host = environment[ENV.host]
+  const logLevel = environment[ENV.logLevel]
+  const overridden = {
+    ...config,
+    listen: { host: host || config.listen.host, port: port ?? config.listen.port },
+    ...(logLevel ? { logLevel } : {})
+  }
+  return deepFreeze(parse(configSchema, overridden, `configuration ${source} with the environment's overrides`))
+}
+
+/** The `PORT` of the environment, or undefined without one; throws a `ConfigError` for what is no port. */
+export function parsePort(environment: Environment = process.env): number | undefined {
+  const port = environment[ENV.port]
+  if (port === undefined || port === '') return undefined
+  if (/^\d{1,5}$/.test(port) && Number(port) <= 65_535) return Number(port)
+  throw new ConfigError(`${ENV.port}: "${port}" is no port; use a number from 0 to 65535`, [])
+}
+
+function parse<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
+  const result = schema.safeParse(input)
+  if (!result.success) throw new ConfigError(`${what} is not usable:`, describeProblems(result.error))
+  return result.data
+}
+
+function readText(path: string, what: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new ConfigError(what, [
+      `${path}: ${(cause as NodeJS.ErrnoException).code ?? cause}; is it mounted and readable?`
+    ])
+  }
+}
+
+function readJson(path: string, what: string): unknown {
+  const text = readText(path, what)
+  try {
+    return JSON.parse(text)
+  } catch {
+    // the parser's own message would quote the file, and this may be a file of secrets
+    throw new ConfigError(what, [`${path}: not valid JSON: ${locateMistake(text)}`])
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) deepFreeze(inner)
+  return Object.freeze(value)
+}

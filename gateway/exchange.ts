@@ -1,0 +1,62 @@
+// ONE request from admission to outcome. Read this file first: it alone knows the order of the steps.
+import type { Queue } from './admission/queue.ts'
+import type { Call, EngineHandler, Lease, Outcome, RequestRecord, Sink } from './call.ts'
+import { GatewayError } from './errors.ts'
+import { Meter } from './stream/meter.ts'
+import { relay } from './stream/relay.ts'
+import type { Watch, Watches } from './stream/watch.ts'
+import type { Pool } from './upstream/pool.ts'
+
+/** The states and verbs that a request passes through. */
+export interface ExchangeDeps {
+  readonly watches: Watches
+  readonly queue: Queue
+  readonly pool: Pool
+  /** Sends a call to the leased engine; the handler is told what comes back. */
+  readonly open: (lease: Lease, call: Call, handler: EngineHandler) => void
+  /** A monotonic clock in ms. */
+  readonly now: () => number
+  readonly maxAttempts: number
+  /** Told once, when the request has ended. */
+  readonly record: (record: RequestRecord) => void
+}
+
+/** Runs one request to its end; whatever happens, the reader is told and everything taken is given back. */
+export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Promise<Outcome> {
+  using watch = deps.watches.start(call, sink)
+  const meter = new Meter(call, deps.now)
+  const outcome = await run(call, sink, watch, meter, deps)
+  if (outcome.kind === 'error') sink.fail(outcome.error)
+  deps.record(meter.finish(outcome))
+  return outcome
+}
+
+async function run(call: Call, sink: Sink, watch: Watch, meter: Meter, deps: ExchangeDeps): Promise<Outcome> {
+  try {
+    using slot = await deps.queue.admit(call, watch)
+    meter.admitted()
+    return slot.refused ?? (await attempt(call, sink, watch, meter, deps))
+  } catch (cause) {
+    const error = cause instanceof GatewayError ? cause : new GatewayError('internal_error', { cause })
+    return { kind: 'error', error, engineFault: false, retryable: false }
+  }
+}
+
+/** Asks one engine after another until one answers; never again once a byte of an answer has gone to the reader. */
+async function attempt(call: Call, sink: Sink, watch: Watch, meter: Meter, deps: ExchangeDeps): Promise<Outcome> {
+  const tried = new Set<string>()
+  let outcome: Outcome | undefined
+  while (tried.size < deps.maxAttempts) {
+    using lease = deps.pool.lease(call.model, tried)
+    if (lease === undefined) break
+    tried.add(lease.endpoint.id)
+    meter.attempt(lease.endpoint.id)
+    outcome = await relay((handler) => deps.open(lease, call, handler), call, sink, watch, meter)
+    if (outcome.kind === 'complete') lease.report('ok')
+    else if (outcome.kind === 'error' && outcome.engineFault) lease.report('failed')
+    if (outcome.kind !== 'error' || !outcome.retryable || watch.stopped !== undefined) return outcome
+  }
+  return outcome ?? refuse(new GatewayError('no_engine'))
+}
+
+const refuse = (error: GatewayError): Outcome => ({ kind: 'error', error, engineFault: false, retryable: false })

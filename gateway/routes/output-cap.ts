@@ -1,0 +1,55 @@
+// How many tokens a request may generate: what was asked, under what the model and the key allow. Pure.
+import type { EnginePath } from '../contract.ts'
+import { GatewayError } from '../errors.ts'
+import type { JsonObject } from './json-body.ts'
+
+/** OpenAI's own bound on `n`. */
+const MAX_N = 128
+
+export interface OutputCap {
+  /** The limit of one choice, as it goes to the engine. */
+  readonly maxTokens: number
+  /** How many choices there will be: `n` (or the larger `best_of`) for each prompt. */
+  readonly choices: number
+  /** The body's fields that carry the limit upstream. */
+  readonly fields: Readonly<Record<string, number>>
+}
+
+/**
+ * The cap of one request. `allowed` bounds all of its choices together, so each gets an equal share; a request that asks
+ * for less gets what it asks for, and one that asks for nothing gets the share. Throws `invalid_request` with the field.
+ */
+export function capOutput(path: EnginePath, body: JsonObject, allowed: number): OutputCap {
+  const choices = countChoices(path, body)
+  const share = Math.floor(allowed / choices)
+  if (share < 1) {
+    const message = `${choices} choices need at least one token each, and ${allowed} tokens are allowed.`
+    throw new GatewayError('invalid_request', { message, param: 'n' })
+  }
+  const names = path === '/v1/chat/completions' ? ['max_completion_tokens', 'max_tokens'] : ['max_tokens']
+  const given = names.filter((name) => body[name] != null)
+  const asked = given.map((name) => readCount(body, name, Number.MAX_SAFE_INTEGER))
+  const maxTokens = Math.min(share, ...asked)
+  const fields = Object.fromEntries((given.length > 0 ? given : ['max_tokens']).map((name) => [name, maxTokens]))
+  return { maxTokens, choices, fields }
+}
+
+function countChoices(path: EnginePath, body: JsonObject): number {
+  const n = body.n == null ? 1 : readCount(body, 'n', MAX_N)
+  if (path !== '/v1/completions') return n
+  const bestOf = body.best_of == null ? n : readCount(body, 'best_of', MAX_N)
+  return Math.max(n, bestOf) * countPrompts(body.prompt)
+}
+
+/** A list of strings or of token lists is a prompt each; a list of tokens is one. */
+function countPrompts(prompt: unknown): number {
+  if (!Array.isArray(prompt) || typeof prompt[0] === 'number') return 1
+  return Math.max(1, prompt.length)
+}
+
+function readCount(body: JsonObject, name: string, max: number): number {
+  const value = body[name]
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) return value
+  const range = max === Number.MAX_SAFE_INTEGER ? 'of at least 1' : `from 1 to ${max}`
+  throw new GatewayError('invalid_request', { message: `${name} must be a whole number ${range}.`, param: name })
+}

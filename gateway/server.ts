@@ -1,0 +1,124 @@
+// The HTTP server: request ids, bodies, CORS, and the one place where an error before the head becomes a response.
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import cors from '@fastify/cors'
+import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { ENGINE_PATHS, HEADERS, PATHS } from './contract.ts'
+import { GatewayError, retryAfterSeconds, toOpenAiError } from './errors.ts'
+
+export interface ServerOptions {
+  readonly maxBodyBytes: number
+  readonly corsOrigins: readonly string[]
+}
+
+export interface ServerDeps {
+  /** A new request id. */
+  readonly newId: () => string
+  /** False: the gateway is on its way out, and asks its clients to come back on another connection. */
+  readonly keepsConnections: () => boolean
+  /** False: a request is refused with `shutting_down`. */
+  readonly takesWork: () => boolean
+  /** Told of each request that was refused before it became a call. */
+  readonly onRefused: (request: FastifyRequest, error: GatewayError) => void
+}
+
+/** A client's request id is kept when it is short and plain enough for headers and logs. */
+const SANE_ID = /^[A-Za-z0-9._:-]{1,128}$/
+
+/** How long a client may take to send a whole request, in ms: large prompts come over slow lines. */
+const REQUEST_TIMEOUT_MS = 120_000
+/** Above the 60 s after which common load balancers drop an idle connection, so that it is never us who races them. */
+const KEEP_ALIVE_MS = 75_000
+
+/** Which methods each path takes, for a 405 that says so. */
+const METHODS = new Map<string, string>([
+  ...Object.values(PATHS).map((path) => [path, 'GET, HEAD'] as const),
+  ...Object.keys(ENGINE_PATHS).map((path) => [path, 'POST'] as const)
+])
+
+export function createServer(options: ServerOptions, deps: ServerDeps): FastifyInstance {
+  const server = fastify({
+    bodyLimit: options.maxBodyBytes,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    return503OnClosing: false,
+    forceCloseConnections: true,
+    exposeHeadRoutes: true,
+    genReqId: (request) => readRequestId(request, deps.newId),
+    clientErrorHandler: answerBrokenRequest
+  })
+  server.addHook('onRequest', async (request, reply) => {
+    reply.header(HEADERS.requestId, request.id)
+    if (!deps.keepsConnections()) reply.header('connection', 'close')
+    if (!deps.takesWork() && request.url.startsWith('/v1/')) throw new GatewayError('shutting_down')
+  })
+  server.register(cors, {
+    origin: options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins],
+    methods: ['GET', 'HEAD', 'POST'],
+    exposedHeaders: [HEADERS.requestId, HEADERS.maxTokens, 'retry-after'],
+    maxAge: 600,
+    strictPreflight: false
+  })
+  server.removeAllContentTypeParsers()
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const encoding = request.headers['content-encoding'] ?? 'identity'
+    done(encoding === 'identity' ? null : new GatewayError('unsupported_media_type'), body)
+  })
+  server.setErrorHandler((error: FastifyError, request, reply) => {
+    const known = toGatewayError(error, options.maxBodyBytes)
+    deps.onRefused(request, known)
+    return sendError(reply, known)
+  })
+  server.setNotFoundHandler((request, reply) => {
+    const allow = METHODS.get(request.url.split('?')[0] ?? '')
+    const error = new GatewayError(allow === undefined ? 'unknown_url' : 'method_not_allowed')
+    if (allow !== undefined) reply.header('allow', allow)
+    deps.onRefused(request, error)
+    return sendError(reply, error)
+  })
+  return server
+}
+
+function readRequestId(request: IncomingMessage, newId: () => string): string {
+  const given = request.headers[HEADERS.requestId]
+  return typeof given === 'string' && SANE_ID.test(given) ? given : newId()
+}
+
+/** What Fastify throws by itself, in our terms. */
+function toGatewayError(error: FastifyError | GatewayError, maxBodyBytes: number): GatewayError {
+  if (error instanceof GatewayError) return error
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new GatewayError('body_too_large', { message: `The request body is larger than ${maxBodyBytes} bytes.` })
+  }
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new GatewayError('unsupported_media_type')
+  const status = error.statusCode ?? 500
+  if (status >= 400 && status < 500) return new GatewayError('invalid_request', { status, message: error.message })
+  return new GatewayError('internal_error', { cause: error })
+}
+
+function sendError(reply: FastifyReply, error: GatewayError): FastifyReply {
+  const retryAfter = retryAfterSeconds(error)
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+  if (error.status === 401) reply.header('www-authenticate', 'Bearer')
+  return reply.code(error.status).send(toOpenAiError(error))
+}
+
+/** What is no HTTP gets one plain answer on its socket, if that still listens. */
+function answerBrokenRequest(cause: NodeJS.ErrnoException, socket: Socket): void {
+  if (cause.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const tooLarge = cause.code === 'HPE_HEADER_OVERFLOW'
+  const late = cause.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+  const [status, reason] = tooLarge
+    ? [431, 'Request Header Fields Too Large']
+    : late
+      ? [408, 'Request Timeout']
+      : [400, 'Bad Request']
+  const error = new GatewayError('invalid_request', { status, message: `The request is not readable HTTP: ${reason}.` })
+  const body = JSON.stringify(toOpenAiError(error))
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
+  )
+}

@@ -1,0 +1,148 @@
+// Reads what the events of one OpenAI answer mean, and parses JSON only where the bytes alone can't tell.
+
+/** Token counts as the engine reports them. */
+export interface Usage {
+  readonly promptTokens: number
+  readonly completionTokens: number
+}
+
+/**
+ * What one event is: `output` carries generated text, `empty` is a chunk without any (the role chunk), `finish` ends a
+ * choice, `usage` carries counts and no choice, `error` is an engine's error frame, `done` is `[DONE]`.
+ */
+export type EventKind = 'comment' | 'empty' | 'output' | 'finish' | 'usage' | 'error' | 'done' | 'malformed'
+
+const OPEN_BRACE = 0x7b
+const COLON = 0x3a
+const SPACE = 0x20
+const FINISH_NULL = Buffer.from('"finish_reason":null')
+
+/** The fields of a chunk that matter here; everything else passes unread. */
+interface Chunk {
+  readonly choices?: readonly Choice[]
+  readonly usage?: { readonly prompt_tokens?: number; readonly completion_tokens?: number } | null
+  readonly error?: { readonly message?: unknown; readonly code?: unknown } | string
+}
+interface Choice {
+  readonly index?: number
+  readonly text?: string
+  readonly delta?: Readonly<Record<string, unknown>>
+  readonly finish_reason?: string | null
+}
+
+const isFilled = (value: unknown) =>
+  typeof value === 'string' ? value !== '' : Array.isArray(value) ? value.length > 0 : value != null
+
+/** Whether a choice carries generated output: text, reasoning, a tool call, anything but the role. */
+function hasOutput(choice: Choice): boolean {
+  if (isFilled(choice.text)) return true
+  for (const [field, value] of Object.entries(choice.delta ?? {})) if (field !== 'role' && isFilled(value)) return true
+  return false
+}
+
+/** Token counts of `usage`, or undefined where it has none. */
+export function toUsage(usage: Chunk['usage']): Usage | undefined {
+  if (typeof usage?.prompt_tokens !== 'number') return undefined
+  return { promptTokens: usage.prompt_tokens, completionTokens: usage.completion_tokens ?? 0 }
+}
+
+/** Follows one streamed answer, event by event. */
+export class AnswerReader {
+  /** The counts of the newest event that had any. */
+  usage: Usage | undefined
+  /** The newest finish reason; undefined until a choice has finished. */
+  finishReason: string | undefined
+  /** The HTTP status that an error frame claims. */
+  errorStatus = 500
+  /** An error frame's own words: for the log, and for the client where the fault is the client's. */
+  errorMessage = ''
+  /** How many events carried output: the count of tokens where no usage says better. */
+  outputEvents = 0
+  /** How a plain output event of this stream ends, learnt from the first one: `"finish_reason":null…`. */
+  #plainTail: Buffer | undefined
+  /** The choices that have finished, by index. */
+  readonly #finished = new Set<number>()
+  readonly #choices: number
+
+  /** @param choices how many choices the answer has; with one, most events need no parsing */
+  constructor(choices = 1) {
+    this.#choices = choices
+  }
+
+  /** Every choice has finished. */
+  get finished(): boolean {
+    return this.#finished.size >= this.#choices
+  }
+
+  /** Says what the event in `run` from `start` to `end` is, and keeps what it tells. */
+  read(run: Buffer, start: number, end: number): EventKind {
+    if (this.#plainTail !== undefined && endsWith(run, start, end, this.#plainTail)) {
+      this.outputEvents++
+      return 'output'
+    }
+    const data = readData(run, start, end)
+    if (data === undefined) return 'comment'
+    if (data === '[DONE]') return 'done'
+    let chunk: Chunk
+    try {
+      chunk = JSON.parse(data)
+    } catch {
+      return 'malformed'
+    }
+    const kind = this.#readChunk(chunk)
+    if (kind === 'output' && chunk.choices?.length === 1) this.#learnTail(run, start, end)
+    return kind
+  }
+
+  #readChunk(chunk: Chunk): EventKind {
+    if (typeof chunk !== 'object' || chunk === null) return 'malformed'
+    if (chunk.error != null) {
+      const { message, code } = typeof chunk.error === 'string' ? { message: chunk.error, code: 500 } : chunk.error
+      this.errorMessage = String(message ?? '').slice(0, 500)
+      if (typeof code === 'number' && code >= 400 && code <= 599) this.errorStatus = code
+      return 'error'
+    }
+    this.usage = toUsage(chunk.usage) ?? this.usage
+    const choices = Array.isArray(chunk.choices) ? chunk.choices.filter((choice) => choice != null) : []
+    if (choices.length === 0) return chunk.usage == null ? 'empty' : 'usage'
+    const output = choices.some(hasOutput)
+    if (output) this.outputEvents++
+    const finished = choices.filter((choice) => choice.finish_reason != null)
+    for (const { index, finish_reason } of finished) {
+      this.#finished.add(index ?? 0)
+      this.finishReason = String(finish_reason)
+    }
+    if (finished.length > 0) return 'finish'
+    return output ? 'output' : 'empty'
+  }
+
+  /**
+   * An engine writes the same fields in the same order in every chunk, so an event with the tail of a plain one is a
+   * plain one: no finish, no usage, no error. A chunk of several choices could hide a finish in front of it. Where the tail does not start at `"finish_reason":null`, nothing is learnt.
+   */
+  #learnTail(run: Buffer, start: number, end: number): void {
+    if (this.#plainTail !== undefined || this.#choices > 1) return
+    const at = run.subarray(start, end).lastIndexOf(FINISH_NULL)
+    if (at !== -1 && end - start - at <= 64) this.#plainTail = Buffer.from(run.subarray(start + at, end))
+  }
+}
+
+/** Compares from the back: two events differ, if at all, near their end. */
+function endsWith(run: Buffer, start: number, end: number, tail: Buffer): boolean {
+  let at = end - tail.length
+  // `data: {` comes before the tail; an event as short as its tail is not one
+  if (at <= start || run[start] === COLON) return false
+  for (let i = 0; i < tail.length; i++) if (run[at++] !== tail[i]) return false
+  return run[start + 6] === OPEN_BRACE || run[start + 5] === OPEN_BRACE
+}
+
+/** The data of an event, its lines joined as the SSE standard says; undefined where it has none. */
+function readData(run: Buffer, start: number, end: number): string | undefined {
+  let data: string | undefined
+  for (const line of run.toString('utf8', start, end).split(/\r?\n/)) {
+    if (!line.startsWith('data:')) continue
+    const value = line.charCodeAt(5) === SPACE ? line.slice(6) : line.slice(5)
+    data = data === undefined ? value : `${data}\n${value}`
+  }
+  return data
+}

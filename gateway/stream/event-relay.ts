@@ -1,0 +1,174 @@
+// Moves an event stream: whole events only, in the tick in which they came, and nothing before the answer has begun.
+import type { Outcome } from '../call.ts'
+import { AnswerReader, type EventKind } from './answer.ts'
+import { type AnswerRelay, engineFailed, engineGaveUp, type RelayContext } from './answer-relay.ts'
+import { mapEngineError } from './refusal.ts'
+import { DONE, EventCutter, type EventVisitor, SSE_HEADERS } from './sse.ts'
+
+/** An event larger than this is no token; the stream is refused instead of held in memory. */
+const MAX_EVENT_BYTES = 1_048_576
+
+/**
+ * Until the first output event nothing is sent, so that an engine that gives up before it can be replaced by another:
+ * vLLM announces a shutdown with a role chunk and `finish_reason: "abort"`.
+ */
+export class EventRelay implements AnswerRelay, EventVisitor {
+  readonly #context: RelayContext
+  readonly #cutter = new EventCutter(MAX_EVENT_BYTES)
+  readonly #reader: AnswerReader
+  /** Events that wait for the answer to begin: a role chunk a choice. */
+  #early: Buffer[] = []
+  #begun = false
+  #hasOutput = false
+  /** More than comments has come since the last write. */
+  #progress = false
+  #done = false
+  #outcome: Outcome | undefined
+  /** What of the current payload goes to the reader, from and to: neighbouring events leave in one write. */
+  #run: Buffer | undefined
+  #from = 0
+  #to = 0
+  /** Whole chunks of one read that go as they came, from and to: neighbouring chunks leave in one write. */
+  #frames: Buffer | undefined
+  #framesFrom = 0
+  #framesTo = 0
+
+  constructor(context: RelayContext) {
+    this.#context = context
+    this.#reader = new AnswerReader(context.call.choices)
+    context.meter.follow(this.#reader)
+  }
+
+  data(bytes: Buffer, start: number, end: number, frameStart: number, frameEnd: number): Outcome | undefined {
+    if (this.#done) return undefined
+    if (!this.#cutter.push(bytes, this, start, end))
+      this.#outcome = this.#failed('the engine sent an event larger than 1 MiB')
+    const untouched = this.#run === bytes && this.#from === start && this.#to === end
+    if (frameStart !== -1 && untouched && this.#context.sink.writeFrames !== undefined)
+      this.#keepFrames(bytes, frameStart, frameEnd)
+    else this.#send()
+    if (this.#outcome !== undefined) this.flush()
+    else if (this.#done) this.#finish()
+    return this.#outcome
+  }
+
+  /** Chunks that the reader gets to the byte are gathered until the read ends. */
+  #keepFrames(bytes: Buffer, start: number, end: number): void {
+    this.#run = undefined
+    if (this.#frames !== bytes || this.#framesTo !== start) {
+      this.flush()
+      this.#frames = bytes
+      this.#framesFrom = start
+    }
+    this.#framesTo = end
+  }
+
+  flush(): void {
+    const frames = this.#frames
+    if (frames === undefined) return
+    this.#frames = undefined
+    this.#moved()
+    const { sink } = this.#context
+    if (sink.writeFrames?.(frames.subarray(this.#framesFrom, this.#framesTo)) === false && !this.#done)
+      this.#context.pause()
+  }
+
+  onEvent(run: Buffer, start: number, end: number): boolean {
+    const kind = this.#reader.read(run, start, end)
+    this.#outcome = this.#judge(kind)
+    if (this.#outcome !== undefined) return false
+    if (!this.#hasOutput && this.#reader.outputEvents > 0) {
+      this.#hasOutput = true
+      this.#context.meter.firstToken()
+    }
+    if (kind === 'done') this.#done = true
+    if (kind !== 'comment') this.#progress = true
+    if (this.#begun || this.#begin(kind, run, start, end)) this.#pass(run, start, end)
+    return !this.#done
+  }
+
+  /** How an event ends the attempt, or undefined where the stream goes on. */
+  #judge(kind: EventKind): Outcome | undefined {
+    if (kind === 'output' || kind === 'empty' || kind === 'comment') return undefined
+    if (kind === 'malformed') return this.#failed('the engine sent an event that is not JSON')
+    if (kind === 'error') return mapEngineError(this.#reader.errorStatus, this.#reader.errorMessage, !this.#begun)
+    if (kind === 'done' && this.#reader.finishReason === undefined) {
+      return this.#failed('the engine sent [DONE] without a finish_reason')
+    }
+    if (kind === 'finish' && this.#reader.finishReason === 'abort') return engineGaveUp(!this.#begun)
+    if (kind === 'finish' && this.#reader.finishReason === 'error') return this.#failed('finish_reason is "error"')
+    return undefined
+  }
+
+  /** Holds role chunks back and drops comments until something begins the answer: then true. */
+  #begin(kind: EventKind, run: Buffer, start: number, end: number): boolean {
+    if (kind === 'comment') return false
+    if (kind === 'empty' && this.#early.length < this.#context.call.choices) {
+      this.#early.push(Buffer.from(run.subarray(start, end)))
+      return false
+    }
+    const { sink, watch } = this.#context
+    this.#begun = true
+    watch.enter('streaming')
+    if (!sink.headSent) sink.head(200, SSE_HEADERS)
+    for (const event of this.#early) this.#write(event)
+    this.#early = []
+    return true
+  }
+
+  #pass(run: Buffer, start: number, end: number): void {
+    if (this.#run !== run) {
+      this.#run = run
+      this.#from = start
+    }
+    this.#to = end
+  }
+
+  #send(): void {
+    const run = this.#run
+    if (run === undefined) return
+    this.#run = undefined
+    this.#write(this.#from === 0 && this.#to === run.length ? run : run.subarray(this.#from, this.#to))
+  }
+
+  #write(bytes: Buffer): void {
+    this.flush()
+    this.#moved()
+    if (!this.#context.sink.write(bytes) && !this.#done) this.#context.pause()
+  }
+
+  /** A comment keeps the reader's path open, but it is no sign that the engine still works. */
+  #moved(): void {
+    this.#context.watch.moved(this.#progress)
+    this.#progress = false
+  }
+
+  #failed(cause: string | Error): Outcome {
+    return engineFailed(cause, !this.#begun)
+  }
+
+  /** The answer is whole: whatever happens to the engine's connection now changes nothing. */
+  get done(): boolean {
+    return this.#done && this.#outcome === undefined
+  }
+
+  /** The reader's stream ends with `[DONE]`; the engine's is read to its end, so that its connection can be used again. */
+  #finish(): void {
+    this.flush()
+    this.#context.meter.lastToken()
+    this.#context.sink.end()
+    this.#context.resume()
+  }
+
+  end(): Outcome {
+    if (this.#done) return { kind: 'complete' }
+    if (!this.#reader.finished) return this.#failed('the engine ended its stream in the middle of an answer')
+    this.#write(DONE)
+    this.#finish()
+    return { kind: 'complete' }
+  }
+
+  lost(cause: Error): Outcome {
+    return this.#done ? { kind: 'complete' } : this.#failed(cause)
+  }
+}

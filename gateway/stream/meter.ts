@@ -1,0 +1,74 @@
+// Measures one request: waiting, time to first token, inter-token latency, tokens; told at its end as one record.
+import type { Call, Outcome, RequestRecord } from '../call.ts'
+import type { AnswerReader, Usage } from './answer.ts'
+
+export class Meter {
+  readonly #call: Call
+  readonly #now: () => number
+  #admittedAtMs: number | undefined
+  #firstTokenAtMs: number | undefined
+  #lastTokenAtMs: number | undefined
+  #reader: AnswerReader | undefined
+  #usage: Usage | undefined
+  #endpoint: string | undefined
+  #attempts = 0
+
+  /** @param now a monotonic clock in ms, the one that `call.acceptedAtMs` was read from */
+  constructor(call: Call, now: () => number) {
+    this.#call = call
+    this.#now = now
+  }
+
+  /** An engine became free: the wait is over. */
+  admitted(): void {
+    this.#admittedAtMs = this.#now()
+  }
+
+  /** One more engine is asked. */
+  attempt(endpoint: string): void {
+    this.#endpoint = endpoint
+    this.#attempts++
+    this.#reader = undefined
+  }
+
+  /** Counts what `reader` reads: the streamed answer of the newest attempt. */
+  follow(reader: AnswerReader): void {
+    this.#reader = reader
+  }
+
+  /** The first output is on its way to the reader. */
+  firstToken(): void {
+    this.#firstTokenAtMs ??= this.#now()
+  }
+
+  /** The last output has gone. */
+  lastToken(): void {
+    this.#lastTokenAtMs ??= this.#now()
+  }
+
+  /** An answer that is not streamed came with these counts. */
+  whole(usage: Usage | undefined): void {
+    this.#usage = usage
+  }
+
+  finish(outcome: Outcome): RequestRecord {
+    const now = this.#now()
+    const since = this.#call.acceptedAtMs
+    const usage = this.#usage ?? this.#reader?.usage
+    const outputTokens = usage?.completionTokens ?? this.#reader?.outputEvents ?? 0
+    const firstMs = this.#firstTokenAtMs
+    const gaps = outputTokens / this.#call.choices - 1
+    return {
+      call: this.#call,
+      outcome,
+      endpoint: this.#endpoint,
+      attempts: this.#attempts,
+      queuedMs: (this.#admittedAtMs ?? now) - since,
+      ttftMs: firstMs === undefined ? undefined : firstMs - since,
+      interTokenMs: firstMs === undefined || gaps < 1 ? undefined : ((this.#lastTokenAtMs ?? now) - firstMs) / gaps,
+      durationMs: now - since,
+      promptTokens: usage?.promptTokens,
+      outputTokens
+    }
+  }
+}

@@ -1,0 +1,81 @@
+// Reads an engine's refusal and decides whose fault it is: what the client may read, and whether another engine may help.
+import type { Headers, Outcome } from '../call.ts'
+import { GatewayError } from '../errors.ts'
+import { type AnswerRelay, engineFailed } from './answer-relay.ts'
+
+/** More of an error body than this is not read. */
+const MAX_REFUSAL_BYTES = 65_536
+/** More of an engine's sentence than this is not shown. */
+const MAX_MESSAGE_CHARS = 2_000
+
+/** Statuses with which an engine blames the request; its words tell the client what to mend. */
+const CLIENT_FAULTS = new Set([400, 409, 413, 415, 422])
+/** Statuses after which another engine may do better: it isn't there, or it is behind a proxy that lost it. */
+const RETRY_ELSEWHERE = new Set([401, 403, 404, 502, 504])
+
+/** Takes in the body of an answer whose status is not 200. */
+export class RefusalReader implements AnswerRelay {
+  readonly #status: number
+  readonly #retryAfterMs: number | undefined
+  #body = Buffer.alloc(0)
+
+  constructor(status: number, headers: Headers) {
+    this.#status = status
+    const seconds = Number(headers['retry-after'])
+    this.#retryAfterMs = seconds > 0 && seconds <= 3600 ? seconds * 1000 : undefined
+  }
+
+  data(bytes: Buffer, start: number, end: number): Outcome | undefined {
+    this.#body = Buffer.concat([this.#body, bytes.subarray(start, end)])
+    return this.#body.length > MAX_REFUSAL_BYTES ? this.end() : undefined
+  }
+
+  end(): Outcome {
+    const { message, param } = readErrorBody(this.#body)
+    return mapEngineError(this.#status, message, true, { param, retryAfterMs: this.#retryAfterMs })
+  }
+
+  lost(): Outcome {
+    return this.end()
+  }
+}
+
+/**
+ * The outcome of an error that an engine answered with. A 4xx about the request keeps its status and words; a full
+ * engine is `engine_overloaded`; the text of everything else stays in the log.
+ */
+export function mapEngineError(
+  status: number,
+  message: string,
+  nothingSent: boolean,
+  more: { param?: string | undefined; retryAfterMs?: number | undefined } = {}
+): Outcome {
+  if (CLIENT_FAULTS.has(status)) {
+    const said = message === '' ? {} : { message: message.slice(0, MAX_MESSAGE_CHARS) }
+    const at = more.param === undefined ? {} : { param: more.param }
+    const error = new GatewayError('engine_refused', { status, ...said, ...at })
+    return { kind: 'error', error, engineFault: false, retryable: false }
+  }
+  if (status === 429 || status === 503) {
+    const after = more.retryAfterMs === undefined ? {} : { retryAfterMs: more.retryAfterMs }
+    const error = new GatewayError('engine_overloaded', { ...after, cause: new Error(`the engine answered ${status}`) })
+    return { kind: 'error', error, engineFault: false, retryable: nothingSent }
+  }
+  const cause = new Error(`the engine answered ${status}: ${message.slice(0, 300)}`)
+  return engineFailed(cause, nothingSent && RETRY_ELSEWHERE.has(status))
+}
+
+/** The sentence and field of an error body: OpenAI's shape, FastAPI's `detail`, or nothing. */
+function readErrorBody(body: Buffer): { message: string; param: string | undefined } {
+  try {
+    const parsed = JSON.parse(body.toString())
+    const error = parsed?.error ?? parsed
+    const message = typeof error === 'string' ? error : (error?.message ?? parsed?.detail ?? '')
+    return {
+      message: typeof message === 'string' ? message : JSON.stringify(message),
+      param: typeof error?.param === 'string' ? error.param : undefined
+    }
+  } catch {
+    return { message: '', param: undefined }
+  }
+}

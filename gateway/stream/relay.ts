@@ -1,0 +1,114 @@
+// The hot path: moves one engine's answer to one sink, pauses the engine for a slow reader and closes it for a gone one.
+import type { Call, EngineControl, EngineHandler, Headers, Outcome, Sink } from '../call.ts'
+import { type AnswerRelay, engineFailed, type RelayContext } from './answer-relay.ts'
+import { EventRelay } from './event-relay.ts'
+import type { Meter } from './meter.ts'
+import { RefusalReader } from './refusal.ts'
+import type { Watch } from './watch.ts'
+import { WholeRelay } from './whole-relay.ts'
+
+/** Asks an engine; the handler is told what comes back. */
+export type Open = (handler: EngineHandler) => void
+
+/** Runs one attempt to its end. It never throws: whatever happens is an `Outcome`. */
+export function relay(open: Open, call: Call, sink: Sink, watch: Watch, meter: Meter): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const attempt = new Attempt(call, sink, watch, meter, resolve)
+    if (!attempt.settled) open(attempt)
+  })
+}
+
+/** Why the gateway itself closes an exchange with an engine; told to nobody but the socket. */
+const CLOSED = new Error('the gateway closed this exchange')
+
+/** One attempt at one engine. */
+class Attempt implements EngineHandler, RelayContext {
+  readonly call: Call
+  readonly sink: Sink
+  readonly watch: Watch
+  readonly meter: Meter
+  readonly #resolve: (outcome: Outcome) => void
+  #engine: EngineControl | undefined
+  #answer: AnswerRelay | undefined
+  #settled = false
+  #paused = false
+
+  constructor(call: Call, sink: Sink, watch: Watch, meter: Meter, resolve: (outcome: Outcome) => void) {
+    this.call = call
+    this.sink = sink
+    this.watch = watch
+    this.meter = meter
+    this.#resolve = resolve
+    watch.enter('first-token')
+    sink.onDrain(this.resume)
+    watch.onStop((outcome) => this.#settle(this.#answer?.done === true ? { kind: 'complete' } : outcome, true))
+  }
+
+  get settled(): boolean {
+    return this.#settled
+  }
+
+  readonly pause = (): void => {
+    this.#paused = true
+    this.watch.enter('paused')
+    this.#engine?.pause()
+  }
+
+  readonly resume = (): void => {
+    if (this.#settled || !this.#paused) return
+    this.#paused = false
+    this.watch.enter('streaming')
+    this.#engine?.resume()
+  }
+
+  onStart(engine: EngineControl): void {
+    this.#engine = engine
+    if (this.#settled) engine.abort(CLOSED)
+  }
+
+  onHead(status: number, headers: Headers): void {
+    if (this.#settled) return
+    const type = headers['content-type'] ?? ''
+    const events = type.startsWith('text/event-stream')
+    if (status !== 200) this.#answer = new RefusalReader(status, headers)
+    else if (events !== this.call.stream) {
+      this.#settle(
+        engineFailed(`the engine answered stream: ${this.call.stream} with content-type "${type}"`, true),
+        true
+      )
+    } else this.#answer = events ? new EventRelay(this) : new WholeRelay(this, headers)
+  }
+
+  onData(bytes: Buffer, start = 0, end: number = bytes.length, frameStart = -1, frameEnd = -1): void {
+    if (this.#settled) return
+    const outcome = this.#answer?.data(bytes, start, end, frameStart, frameEnd)
+    if (outcome !== undefined) this.#settle(outcome, true)
+  }
+
+  onReadEnd(): boolean {
+    this.#answer?.flush?.()
+    return this.sink.pending
+  }
+
+  onEnd(): void {
+    if (this.#settled) return
+    this.#settle(this.#answer?.end() ?? engineFailed('the engine ended without an answer', true), false)
+  }
+
+  onError(cause: Error): void {
+    if (this.#settled) return
+    this.#settle(this.#answer?.lost(cause) ?? engineFailed(cause, true), false)
+  }
+
+  /**
+   * Settles first and aborts second: an abort reports an error at once, and a client that left must not count against
+   * the engine.
+   */
+  #settle(outcome: Outcome, abort: boolean): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.watch.onStop(undefined)
+    this.#resolve(outcome)
+    if (abort) this.#engine?.abort(CLOSED)
+  }
+}

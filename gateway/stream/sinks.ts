@@ -1,0 +1,125 @@
+// Sinks that answers are written to; here the HTTP response, whose reader may leave or stop reading at any moment.
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Headers, Sink } from '../call.ts'
+import { type GatewayError, retryAfterSeconds, toOpenAiError } from '../errors.ts'
+import { DONE, jsonEvent } from './sse.ts'
+
+/** What an `HttpSink` adds to every head: request id, cap, CORS. */
+export interface HttpSinkOptions {
+  readonly headers: Headers
+  /** A reader that takes nothing for so long after the end is cut off. */
+  readonly stalledMs: number
+}
+
+/** A sink over a hijacked HTTP response. */
+export class HttpSink implements Sink {
+  readonly #response: ServerResponse
+  readonly #options: HttpSinkOptions
+  #ended = false
+  #streaming = false
+  #onGone: (() => void) | undefined
+  #onDrain: (() => void) | undefined
+  /** The socket itself, once an event stream in chunks has begun on it: our frames go there without being framed again. */
+  #socket: Socket | undefined
+  writeFrames: ((frames: Buffer) => boolean) | undefined
+
+  constructor(response: ServerResponse, options: HttpSinkOptions) {
+    this.#response = response
+    this.#options = options
+    // the response's close, not the request's: the latter fires as soon as a POST body has been read
+    response.once('close', () => {
+      this.#socket?.off('drain', this.#drained)
+      if (!this.#ended) this.#onGone?.()
+    })
+    response.on('drain', this.#drained)
+    // a reader that vanishes in the middle of a write is told of by 'close'; an unheard 'error' would end the process
+    response.on('error', () => response.destroy())
+  }
+
+  get gone(): boolean {
+    return this.#ended || this.#response.destroyed
+  }
+
+  get headSent(): boolean {
+    return this.#response.headersSent
+  }
+
+  get pending(): boolean {
+    return this.#socket === undefined || this.#socket.writableLength > 0
+  }
+
+  readonly #drained = (): void => this.#onDrain?.()
+
+  onGone(listener: () => void): void {
+    this.#onGone = listener
+  }
+
+  onDrain(listener: () => void): void {
+    this.#onDrain = listener
+  }
+
+  head(status: number, headers: Headers): void {
+    this.#streaming = headers['content-type'] === 'text/event-stream'
+    this.#response.writeHead(status, { ...this.#options.headers, ...headers })
+    if (this.#streaming) this.#startStream()
+  }
+
+  /** A response that waits behind another (pipelining), or that HTTP/1.0 asked for, has no socket or no chunks to write to. */
+  #startStream(): void {
+    this.#response.flushHeaders()
+    const { socket, chunkedEncoding } = this.#response
+    if (socket === null || !chunkedEncoding) return
+    this.#socket = socket
+    socket.on('drain', this.#drained)
+    this.writeFrames = (frames) => this.gone || socket.write(frames)
+  }
+
+  write(bytes: Buffer): boolean {
+    if (this.gone) return true
+    return this.#socket === undefined ? this.#response.write(bytes) : this.#socket.write(toFrame(bytes))
+  }
+
+  end(): void {
+    if (this.gone) return
+    this.#ended = true
+    this.#response.end()
+    if (this.pending) {
+      this.#response.setTimeout(this.#options.stalledMs, () => this.#response.destroy())
+    }
+  }
+
+  fail(error: GatewayError): void {
+    if (this.gone) return
+    const body = toOpenAiError(error)
+    if (!this.headSent) {
+      const retryAfter = retryAfterSeconds(error)
+      const json = Buffer.from(JSON.stringify(body))
+      this.head(error.status, {
+        'content-type': 'application/json',
+        'content-length': String(json.length),
+        ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) })
+      })
+      this.write(json)
+      this.end()
+    } else if (this.#streaming && !(this.#socket ?? this.#response).writableNeedDrain) {
+      this.write(jsonEvent(body))
+      this.write(DONE)
+      this.end()
+    } else {
+      // half a JSON body, or a reader that takes nothing: only a broken connection tells it that the answer is not whole
+      this.#ended = true
+      this.#response.destroy()
+    }
+  }
+}
+
+/** One HTTP/1.1 chunk. */
+function toFrame(bytes: Buffer): Buffer {
+  const size = `${bytes.length.toString(16)}\r\n`
+  const frame = Buffer.allocUnsafe(size.length + bytes.length + 2)
+  frame.write(size, 0, 'latin1')
+  bytes.copy(frame, size.length)
+  frame.write('\r\n', size.length + bytes.length, 'latin1')
+  return frame
+}

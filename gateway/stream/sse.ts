@@ -1,0 +1,102 @@
+// Pure framing of server-sent events: where events end in a byte stream that may be cut anywhere, and how ours are written.
+
+const LF = 0x0a
+const CR = 0x0d
+
+/** Headers of every event stream: the three that proxies look at so that they neither buffer nor transform. */
+export const SSE_HEADERS: Readonly<Record<string, string>> = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no'
+}
+
+/** What keeps an idle stream open; a comment, which every client skips. */
+export const HEARTBEAT = Buffer.from(': heartbeat\n\n')
+
+/** The last event of an OpenAI stream. */
+export const DONE = Buffer.from('data: [DONE]\n\n')
+
+/** One event whose data is `value` as JSON. */
+export function jsonEvent(value: unknown): Buffer {
+  return Buffer.from(`data: ${JSON.stringify(value)}\n\n`)
+}
+
+/**
+ * The index after the blank line that ends the event which `bytes` continues at `from`, or -1 if it does not end before
+ * `limit`. A line ends with LF or CRLF (https://html.spec.whatwg.org/multipage/server-sent-events.html; a lone CR, which
+ * nobody sends, is not a line end).
+ */
+export function findEventEnd(bytes: Buffer, from: number, limit: number = bytes.length): number {
+  let at = bytes.indexOf(LF, from)
+  while (at !== -1 && at + 1 < limit) {
+    const next = bytes[at + 1]
+    if (next === LF) return at + 2
+    if (next === CR && at + 2 < limit && bytes[at + 2] === LF) return at + 3
+    at = bytes.indexOf(LF, at + 1)
+  }
+  return -1
+}
+
+/** Is told of each whole event: it stands in `run` from `start` to `end`, its blank line included. */
+export interface EventVisitor {
+  /** False stops the walk: nothing after this event is looked at any more. */
+  onEvent(run: Buffer, start: number, end: number): boolean
+}
+
+/** Cuts a byte stream into whole events and holds at most one unfinished event, bounded. */
+export class EventCutter {
+  readonly #maxEventBytes: number
+  #held: Buffer | undefined
+  #heldBytes = 0
+
+  /** @param maxEventBytes an event that grows beyond so many bytes is refused */
+  constructor(maxEventBytes: number) {
+    this.#maxEventBytes = maxEventBytes
+  }
+
+  /** Bytes of an event whose end has not come yet. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /**
+   * Visits each event that `bytes` completes, from `start` to `limit`. Events that begin in `bytes` are visited where they
+   * stand, not copied, so a visitor that keeps one must copy it. False: an event exceeds the bound, and the stream can't
+   * be relayed any more.
+   */
+  push(bytes: Buffer, visitor: EventVisitor, start = 0, limit: number = bytes.length): boolean {
+    if (this.#heldBytes === 0) return this.#walk(bytes, start, start, limit, visitor)
+    // an end may straddle the border: LF LF or LF CR LF, so look again at the last two held bytes
+    const lookFrom = Math.max(0, this.#heldBytes - 2)
+    const all = this.#append(bytes, start, limit)
+    if (findEventEnd(all, lookFrom) === -1) return this.#heldBytes <= this.#maxEventBytes
+    this.#held = undefined
+    this.#heldBytes = 0
+    return this.#walk(all, 0, lookFrom, all.length, visitor)
+  }
+
+  #walk(bytes: Buffer, from: number, lookFrom: number, limit: number, visitor: EventVisitor): boolean {
+    let start = from
+    for (let end = findEventEnd(bytes, lookFrom, limit); end !== -1; end = findEventEnd(bytes, start, limit)) {
+      if (end - start > this.#maxEventBytes) return false
+      if (!visitor.onEvent(bytes, start, end)) return true
+      start = end
+      if (start === limit) return true
+    }
+    if (start < limit) this.#append(bytes, start, limit)
+    return limit - start <= this.#maxEventBytes
+  }
+
+  /** Grows by doubling, so that an event that comes byte by byte costs linear time. */
+  #append(bytes: Buffer, start: number, end: number): Buffer {
+    const needed = this.#heldBytes + end - start
+    if (this.#held === undefined || this.#held.length < needed) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(512, needed * 2))
+      if (this.#held !== undefined) this.#held.copy(grown, 0, 0, this.#heldBytes)
+      this.#held = grown
+    }
+    bytes.copy(this.#held, this.#heldBytes, start, end)
+    this.#heldBytes = needed
+    return this.#held.subarray(0, needed)
+  }
+}

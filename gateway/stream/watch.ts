@@ -1,0 +1,148 @@
+// Keeps watch over every open request: its deadlines, its stalls, its heartbeat, and the one reason why it ends early.
+import type { Call, Outcome, Sink } from '../call.ts'
+import { GatewayError } from '../errors.ts'
+import { HEARTBEAT, SSE_HEADERS } from './sse.ts'
+
+/** The timers of one request, in ms; see the time budget for what each means. */
+export interface WatchTimers {
+  readonly firstTokenMs: number
+  readonly idleMs: number
+  readonly streamMs: number
+  readonly heartbeatMs: number
+  readonly stalledMs: number
+}
+
+/** What a request waits for: its turn, its first token, its next event, or its reader. */
+type Phase = 'queued' | 'first-token' | 'streaming' | 'paused'
+
+/** One open request under watch. The first reason to stop wins; later ones change nothing. */
+export class Watch implements Disposable {
+  readonly call: Call
+  readonly sink: Sink
+  readonly #timers: WatchTimers
+  readonly #open: Set<Watch>
+  #phase: Phase = 'queued'
+  #phaseSinceMs: number
+  #sentAtMs: number
+  #nowMs: number
+  #stopped: Outcome | undefined
+  #onStop: ((outcome: Outcome) => void) | undefined
+
+  constructor(call: Call, sink: Sink, timers: WatchTimers, open: Set<Watch>, nowMs: number) {
+    this.call = call
+    this.sink = sink
+    this.#timers = timers
+    this.#open = open
+    this.#phaseSinceMs = this.#sentAtMs = this.#nowMs = nowMs
+    open.add(this)
+    sink.onGone(() => this.stop({ kind: 'client_gone' }))
+    if (sink.gone) this.stop({ kind: 'client_gone' })
+  }
+
+  /** Why the request must end, or undefined while it may go on. */
+  get stopped(): Outcome | undefined {
+    return this.#stopped
+  }
+
+  /** Calls `listener` once when the request must end, at once if it must already. Replaces an earlier listener. */
+  onStop(listener: ((outcome: Outcome) => void) | undefined): void {
+    this.#onStop = listener
+    if (this.#stopped !== undefined) listener?.(this.#stopped)
+  }
+
+  stop(outcome: Outcome): void {
+    if (this.#stopped !== undefined) return
+    this.#stopped = outcome
+    this.#onStop?.(outcome)
+  }
+
+  /** Enters a phase; each has its own time limit. The clock is that of the last tick: coarse, and free. */
+  enter(phase: Phase): void {
+    // a full sink may say so more than once; its reader has stalled since the first time
+    if (phase === 'paused' && this.#phase === 'paused') return
+    this.#phase = phase
+    this.#phaseSinceMs = this.#nowMs
+  }
+
+  /** Something went to the reader; `progress` says that it was a part of the answer. */
+  moved(progress = true): void {
+    this.#sentAtMs = this.#nowMs
+    if (progress && this.#phase === 'streaming') this.#phaseSinceMs = this.#nowMs
+  }
+
+  /** Looks at the clock: ends what is overdue, beats where nothing was sent. */
+  tick(nowMs: number): void {
+    this.#nowMs = nowMs
+    if (this.#stopped !== undefined) return
+    const overdue = this.#findOverdue(nowMs)
+    if (overdue !== undefined) this.stop(overdue)
+    else if (this.call.stream && this.#phase !== 'paused') this.#beat(nowMs)
+  }
+
+  #findOverdue(nowMs: number): Outcome | undefined {
+    const { streamMs, firstTokenMs, idleMs, stalledMs } = this.#timers
+    const inPhaseMs = nowMs - this.#phaseSinceMs
+    if (nowMs - this.call.acceptedAtMs > streamMs) return end('stream_timeout', false)
+    if (this.#phase === 'paused') return inPhaseMs > stalledMs ? end('slow_reader', false) : undefined
+    if (!this.call.stream) return undefined
+    if (this.#phase === 'first-token' && inPhaseMs > firstTokenMs) return end('ttft_timeout', true)
+    if (this.#phase === 'streaming' && inPhaseMs > idleMs) return end('idle_timeout', true)
+    return undefined
+  }
+
+  /** The relay writes whole events only, so every moment between two writes is between two events. */
+  #beat(nowMs: number): void {
+    if (nowMs - this.#sentAtMs < this.#timers.heartbeatMs) return
+    if (!this.sink.headSent) this.sink.head(200, SSE_HEADERS)
+    this.sink.write(HEARTBEAT)
+    this.#sentAtMs = nowMs
+  }
+
+  [Symbol.dispose](): void {
+    this.#open.delete(this)
+    this.#onStop = undefined
+  }
+}
+
+const end = (code: ConstructorParameters<typeof GatewayError>[0], engineFault: boolean): Outcome => ({
+  kind: 'error',
+  error: new GatewayError(code),
+  engineFault,
+  retryable: false
+})
+
+/** All open requests, and the single timer that serves them. */
+export interface Watches {
+  /** How many requests are open. */
+  readonly size: number
+  start(call: Call, sink: Sink): Watch
+  /** Ends every open request with `error`; each reader is told. */
+  stopAll(error: GatewayError): void
+  close(): void
+}
+
+/** Starts the one timer behind all deadlines. It ticks at a quarter of the shortest of them, so that is how late each may come. */
+export function createWatches(timers: WatchTimers, deps: { now: () => number }): Watches {
+  const open = new Set<Watch>()
+  const { now } = deps
+  const { firstTokenMs, idleMs, streamMs, heartbeatMs, stalledMs } = timers
+  const tickMs = Math.min(
+    250,
+    Math.max(5, Math.floor(Math.min(firstTokenMs, idleMs, streamMs, heartbeatMs, stalledMs) / 4))
+  )
+  const timer = setInterval(() => {
+    const nowMs = now()
+    for (const watch of open) watch.tick(nowMs)
+  }, tickMs)
+  timer.unref()
+  return {
+    get size() {
+      return open.size
+    },
+    start: (call, sink) => new Watch(call, sink, timers, open, now()),
+    stopAll(error) {
+      for (const watch of open) watch.stop({ kind: 'error', error, engineFault: false, retryable: false })
+    },
+    close: () => clearInterval(timer)
+  }
+}

@@ -1,0 +1,128 @@
+// The process's Prometheus metrics, every label from a bounded set.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { RequestRecord } from '../call.ts'
+import { METRICS } from '../contract.ts'
+
+/** What the gauges show, read only when somebody asks for the metrics. */
+export interface MetricSources {
+  queues(): { pool: string; queued: number; active: number }[]
+  engines(): readonly {
+    readonly endpoint: { readonly id: string; readonly pool: string }
+    readonly healthy: boolean
+    readonly inFlight: number
+  }[]
+}
+
+export interface Metrics {
+  readonly contentType: string
+  record(record: RequestRecord): void
+  /** Counts a request that was refused before it became a call; `code` is an error code of errors.ts. */
+  refuse(code: string): void
+  /** The text exposition of everything. */
+  render(): Promise<string>
+}
+
+/** OpenTelemetry's advised buckets, in seconds, each family by its semantic conventions. */
+const DURATION_BUCKETS = [
+  0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36
+]
+const FIRST_TOKEN_BUCKETS = [
+  0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60, 120
+]
+const PER_TOKEN_BUCKETS = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5]
+const TOKEN_BUCKETS = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576]
+const QUEUE_BUCKETS = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+
+const MODEL = 'gen_ai_request_model'
+const OPERATION = 'gen_ai_operation_name'
+const TOKEN_TYPE = 'gen_ai_token_type'
+const ERROR = 'error_type'
+
+export function createMetrics(sources: MetricSources): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const record = createRequestMetrics(registry)
+  createGauges(registry, sources)
+  const refusals = new Counter({
+    name: METRICS.refusals,
+    help: 'Requests refused before they became a call.',
+    labelNames: ['code'],
+    registers: [registry]
+  })
+  return {
+    contentType: registry.contentType,
+    record,
+    refuse: (code) => refusals.inc({ code }),
+    render: () => registry.metrics()
+  }
+}
+
+function createRequestMetrics(registry: Registry): (record: RequestRecord) => void {
+  const histogram = (name: string, help: string, labelNames: string[], buckets: number[]) =>
+    new Histogram({ name, help, labelNames, buckets, registers: [registry] })
+  const counter = (name: string, help: string, labelNames: string[]) =>
+    new Counter({ name, help, labelNames, registers: [registry] })
+  const duration = histogram(
+    METRICS.requestDuration,
+    'Time of a request, in seconds.',
+    [OPERATION, MODEL, ERROR],
+    DURATION_BUCKETS
+  )
+  const firstToken = histogram(
+    METRICS.timeToFirstToken,
+    'Time from acceptance to the first output, in seconds.',
+    [OPERATION, MODEL],
+    FIRST_TOKEN_BUCKETS
+  )
+  const perToken = histogram(
+    METRICS.timePerOutputToken,
+    'Mean time between the output tokens of a request, in seconds.',
+    [OPERATION, MODEL],
+    PER_TOKEN_BUCKETS
+  )
+  const usage = histogram(METRICS.tokenUsage, 'Tokens of a request.', [OPERATION, MODEL, TOKEN_TYPE], TOKEN_BUCKETS)
+  const queue = histogram(METRICS.queueDuration, 'Wait for a free engine, in seconds.', [MODEL], QUEUE_BUCKETS)
+  const requests = counter(METRICS.requests, 'Requests by how they ended.', [MODEL, 'outcome', 'code'])
+  const tokens = counter(METRICS.tokens, 'Output tokens relayed.', [MODEL])
+  const retries = counter(METRICS.retries, 'Requests sent to one more engine.', [MODEL])
+  return (record) => {
+    const { call, outcome } = record
+    const code = outcome.kind === 'error' ? outcome.error.code : ''
+    // the model is one of the configuration's: an unknown one was refused before there was a call
+    const model = call.model
+    const labels = { [OPERATION]: call.operation, [MODEL]: model }
+    requests.inc({ [MODEL]: model, outcome: outcome.kind, code })
+    duration.observe(
+      { ...labels, [ERROR]: outcome.kind === 'client_gone' ? 'client_gone' : code },
+      record.durationMs / 1000
+    )
+    queue.observe({ [MODEL]: model }, record.queuedMs / 1000)
+    if (record.ttftMs !== undefined) firstToken.observe(labels, record.ttftMs / 1000)
+    if (record.interTokenMs !== undefined) perToken.observe(labels, record.interTokenMs / 1000)
+    if (record.promptTokens !== undefined) usage.observe({ ...labels, [TOKEN_TYPE]: 'input' }, record.promptTokens)
+    if (record.outputTokens > 0) usage.observe({ ...labels, [TOKEN_TYPE]: 'output' }, record.outputTokens)
+    tokens.inc({ [MODEL]: model }, record.outputTokens)
+    if (record.attempts > 1) retries.inc({ [MODEL]: model }, record.attempts - 1)
+  }
+}
+
+function createGauges(registry: Registry, sources: MetricSources): void {
+  const gauge = (name: string, help: string, labelNames: string[], collect: (this: Gauge) => void) =>
+    new Gauge({ name, help, labelNames, registers: [registry], collect })
+  gauge(METRICS.activeRequests, 'Requests that hold a slot at an engine.', ['pool'], function () {
+    for (const { pool, active } of sources.queues()) this.set({ pool }, active)
+  })
+  gauge(METRICS.queuedRequests, 'Requests that wait for a slot.', ['pool'], function () {
+    for (const { pool, queued } of sources.queues()) this.set({ pool }, queued)
+  })
+  gauge(METRICS.engineInFlight, 'Requests at one engine.', ['pool', 'endpoint'], function () {
+    this.reset()
+    for (const { endpoint, inFlight } of sources.engines())
+      this.set({ pool: endpoint.pool, endpoint: endpoint.id }, inFlight)
+  })
+  gauge(METRICS.engineUp, 'Whether one engine is healthy.', ['pool', 'endpoint'], function () {
+    this.reset()
+    for (const { endpoint, healthy } of sources.engines())
+      this.set({ pool: endpoint.pool, endpoint: endpoint.id }, healthy ? 1 : 0)
+  })
+}

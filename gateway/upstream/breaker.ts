@@ -1,0 +1,31 @@
+// Takes an engine that keeps failing out of the choice for a while, between two looks at its health.
+
+/** After so many failures in a row the engine rests. */
+const FAILURES = 3
+/** The first rest, in ms; each further one in a row is twice as long. */
+const FIRST_REST_MS = 1_000
+const LONGEST_REST_MS = 30_000
+
+export interface Breaker {
+  /** Whether requests may be sent. After a rest one success closes the breaker, one failure starts a longer rest. */
+  readonly allowed: boolean
+  report(result: 'ok' | 'failed'): void
+}
+
+/** @param now a monotonic clock in ms */
+export function createBreaker(now: () => number): Breaker {
+  let failures = 0
+  let restUntilMs = 0
+  return {
+    get allowed() {
+      return now() >= restUntilMs
+    },
+    report(result) {
+      // failures of requests that were under way when the rest began say nothing new
+      if (result === 'failed' && now() < restUntilMs) return
+      failures = result === 'ok' ? 0 : failures + 1
+      if (failures < FAILURES) return
+      restUntilMs = now() + Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** (failures - FAILURES))
+    }
+  }
+}

@@ -1,0 +1,101 @@
+// Speaks to engines through undici: one dispatch a call, told to a handler; and the health probe.
+import { type Dispatcher, Pool, request } from 'undici'
+import type { Call, Endpoint, EngineHandler, Headers, Lease } from '../call.ts'
+import { ENGINE_HEALTH_PATH } from '../contract.ts'
+import { toEngineHeaders } from './headers.ts'
+
+export interface ClientOptions {
+  readonly connectMs: number
+  /** How long an idle connection is kept; shorter than the engine keeps it. */
+  readonly poolIdleMs: number
+}
+
+export interface Client {
+  /** Sends `call` to the leased engine. Everything that happens is told to `handler`; nothing is thrown. */
+  open(lease: Lease, call: Call, handler: EngineHandler): void
+  /** Whether the engine's health route answers 200 in time. */
+  probe(endpoint: Endpoint, timeoutMs: number): Promise<boolean>
+  /** Closes the idle connections to an engine that is gone; open answers run on. */
+  forget(endpoint: Endpoint): void
+  /** Closes everything at once. */
+  destroy(): Promise<void>
+}
+
+/** Lists have no use here: the first value counts. */
+function flatten(headers: Record<string, string | string[] | undefined>): Headers {
+  const flat: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    const first = Array.isArray(value) ? value[0] : value
+    if (first !== undefined) flat[name] = first
+  }
+  return flat
+}
+
+/** Turns undici's events into ours; a throw on the way closes the engine's socket and is an error of the exchange. */
+function toDispatchHandler(handler: EngineHandler): Dispatcher.DispatchHandler {
+  return {
+    onRequestStart: (controller) => handler.onStart(controller),
+    onResponseStart(_controller, status, headers) {
+      if (status >= 200) handler.onHead(status, flatten(headers))
+    },
+    onResponseData(_controller, bytes) {
+      handler.onData(bytes)
+      handler.onReadEnd()
+    },
+    onResponseEnd: () => handler.onEnd(),
+    onResponseError: (_controller, cause) => handler.onError(cause)
+  }
+}
+
+export function createClient(options: ClientOptions): Client {
+  const pools = new Map<string, Pool>()
+  const poolOf = (endpoint: Endpoint) => {
+    let pool = pools.get(endpoint.origin)
+    if (pool === undefined) {
+      pool = new Pool(endpoint.origin, {
+        pipelining: 1,
+        connections: null,
+        keepAliveTimeout: options.poolIdleMs,
+        keepAliveMaxTimeout: options.poolIdleMs,
+        // the watch has the timers: undici's would cut a long prefill and a slow reader
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        connect: { timeout: options.connectMs }
+      })
+      pools.set(endpoint.origin, pool)
+    }
+    return pool
+  }
+  return {
+    open(lease, call, handler) {
+      const { endpoint } = lease
+      try {
+        poolOf(endpoint).dispatch(
+          { method: 'POST', path: call.path, headers: toEngineHeaders(endpoint, call), body: call.body },
+          toDispatchHandler(handler)
+        )
+      } catch (cause) {
+        handler.onError(cause as Error)
+      }
+    },
+    async probe(endpoint, timeoutMs) {
+      try {
+        const signal = AbortSignal.timeout(timeoutMs)
+        const answer = await request(endpoint.origin + ENGINE_HEALTH_PATH, { dispatcher: poolOf(endpoint), signal })
+        await answer.body.dump()
+        return answer.statusCode === 200
+      } catch {
+        return false
+      }
+    },
+    forget(endpoint) {
+      const pool = pools.get(endpoint.origin)
+      pools.delete(endpoint.origin)
+      void pool?.close()
+    },
+    async destroy() {
+      await Promise.all([...pools.values()].map((pool) => pool.destroy()))
+      pools.clear()
+    }
+  }
+}

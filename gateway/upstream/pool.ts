@@ -1,0 +1,102 @@
+// The engines of all pools as they are now, and the leases on them.
+import type { Endpoint, Lease } from '../call.ts'
+import { type Breaker, createBreaker } from './breaker.ts'
+import { type Candidate, pickEngine } from './policy.ts'
+
+export interface PoolDeps {
+  readonly poolOf: (model: string) => string
+  readonly now: () => number
+  readonly random: () => number
+  /** Starts to watch an engine's health; the returned function stops. */
+  readonly watchHealth: (endpoint: Endpoint, onChange: (healthy: boolean) => void) => () => void
+  /** An engine came, went, or changed its health. */
+  readonly onChange: (endpoint: Endpoint, state: 'up' | 'down' | 'gone') => void
+}
+
+/** What is known of one engine, for readiness and metrics. */
+export interface EngineState {
+  readonly endpoint: Endpoint
+  readonly healthy: boolean
+  readonly inFlight: number
+}
+
+export interface Pool {
+  /** Leases the best engine for `model` that is not in `tried`; undefined when there is none. */
+  lease(model: string, tried: ReadonlySet<string>): Lease | undefined
+  /** Replaces the engines of a pool. One that went takes no new request, and its open ones run on. */
+  setEndpoints(pool: string, endpoints: readonly Endpoint[]): void
+  /** How many engines of a pool are healthy. */
+  healthyCount(pool: string): number
+  snapshot(): EngineState[]
+  close(): void
+}
+
+class Engine implements Candidate {
+  readonly endpoint: Endpoint
+  readonly breaker: Breaker
+  inFlight = 0
+  healthy = false
+  stopWatching = () => {}
+
+  constructor(endpoint: Endpoint, breaker: Breaker) {
+    this.endpoint = endpoint
+    this.breaker = breaker
+  }
+
+  get id(): string {
+    return this.endpoint.id
+  }
+
+  get allowed(): boolean {
+    return this.breaker.allowed
+  }
+}
+
+/** Counts up now and down once, when disposed. */
+function leaseOf(engine: Engine): Lease {
+  engine.inFlight++
+  let held = true
+  return {
+    endpoint: engine.endpoint,
+    report: (result) => engine.breaker.report(result),
+    [Symbol.dispose]() {
+      if (held) engine.inFlight--
+      held = false
+    }
+  }
+}
+
+export function createPool(deps: PoolDeps): Pool {
+  const pools = new Map<string, Map<string, Engine>>()
+  const add = (endpoint: Endpoint): Engine => {
+    const engine = new Engine(endpoint, createBreaker(deps.now))
+    engine.stopWatching = deps.watchHealth(endpoint, (healthy) => {
+      engine.healthy = healthy
+      deps.onChange(endpoint, healthy ? 'up' : 'down')
+    })
+    return engine
+  }
+  const remove = (engine: Engine) => {
+    engine.stopWatching()
+    engine.healthy = false
+    deps.onChange(engine.endpoint, 'gone')
+  }
+  const enginesOf = (pool: string) => pools.get(pool)?.values() ?? [].values()
+  return {
+    lease(model, tried) {
+      const engine = pickEngine<Engine>(enginesOf(deps.poolOf(model)), tried, deps.random)
+      return engine && leaseOf(engine)
+    },
+    setEndpoints(pool, endpoints) {
+      const before = pools.get(pool) ?? new Map<string, Engine>()
+      const after = new Map(endpoints.map((endpoint) => [endpoint.id, before.get(endpoint.id) ?? add(endpoint)]))
+      pools.set(pool, after)
+      for (const [id, engine] of before) if (!after.has(id)) remove(engine)
+    },
+    healthyCount: (pool) => [...enginesOf(pool)].filter((engine) => engine.healthy).length,
+    snapshot: () => [...pools.values()].flatMap((engines) => [...engines.values()]),
+    close() {
+      for (const engines of pools.values()) for (const engine of engines.values()) engine.stopWatching()
+    }
+  }
+}

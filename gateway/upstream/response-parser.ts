@@ -1,0 +1,232 @@
+// A strict HTTP/1.1 response parser (RFC 9112) for event streams: what is ambiguous or unusual is refused, not guessed.
+import type { Headers } from '../call.ts'
+
+/** Is told of the parts of one response; offsets are into `bytes`, which is only lent. */
+export interface ResponseVisitor {
+  onHead(status: number, headers: Headers): void
+  /**
+   * Payload from `start` to `end`. Where it is exactly one whole chunk, `frameStart` and `frameEnd` are the chunk with its
+   * size line and line ends; else both are -1.
+   */
+  onPayload(bytes: Buffer, start: number, end: number, frameStart: number, frameEnd: number): void
+}
+
+/** What the parser can't read, or will not: the connection is of no use any more. */
+export class RefusedResponse extends Error {
+  constructor(reason: string) {
+    super(`response refused: ${reason}`)
+    this.name = 'RefusedResponse'
+  }
+}
+
+/** More than this before the blank line is no head of an engine. */
+const MAX_HEAD_BYTES = 32_768
+/** Eight hex digits: no chunk of an event stream comes near 4 GiB. */
+const MAX_SIZE_DIGITS = 8
+
+const CR = 0x0d
+const LF = 0x0a
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+/** Visible characters, spaces, tabs and obs-text; above all no CR, LF or NUL. */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+const STATUS_LINE = /^HTTP\/1\.1 ([2-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
+/** Fields that say how long the message is or who may see it: twice is ambiguous, equal or not. */
+const SINGLE_FIELDS = new Set(['content-length', 'transfer-encoding', 'content-type', 'content-encoding'])
+
+type State = 'head' | 'size' | 'data' | 'data-end' | 'last' | 'length' | 'done'
+
+/** Reads one response at a time; `reset` makes it ready for the next on the same connection. */
+export class ResponseParser {
+  readonly #visitor: ResponseVisitor
+  #state: State = 'head'
+  #head: Buffer | undefined
+  /** Bytes that the current chunk or body still lacks. */
+  #left = 0
+  #sizeDigits = 0
+  /** How far the two bytes of a line end have come. */
+  #lineEnd = 0
+  #keepAlive = true
+
+  constructor(visitor: ResponseVisitor) {
+    this.#visitor = visitor
+  }
+
+  /** The whole response has been read, its last chunk included. */
+  get done(): boolean {
+    return this.#state === 'done'
+  }
+
+  /** No byte of a response has come yet. */
+  get untouched(): boolean {
+    return this.#state === 'head' && this.#head === undefined
+  }
+
+  /** The engine keeps the connection open after this response. */
+  get keepAlive(): boolean {
+    return this.#keepAlive
+  }
+
+  reset(): void {
+    this.#state = 'head'
+    this.#head = undefined
+    this.#keepAlive = true
+  }
+
+  /**
+   * Reads the first `length` bytes of `bytes`.
+   * @throws RefusedResponse for whatever is not plainly one response, bytes after its end included
+   */
+  push(bytes: Buffer, length: number): void {
+    let at = 0
+    while (at < length) {
+      switch (this.#state) {
+        case 'head':
+          at = this.#readHead(bytes, at, length)
+          break
+        case 'size':
+          at = this.#readChunkStart(bytes, at, length)
+          break
+        case 'data':
+          at = this.#readPayload(bytes, at, length, 'data-end')
+          break
+        case 'data-end':
+          at = this.#readLineEnd(bytes, at, 'size')
+          break
+        case 'last':
+          at = this.#readLineEnd(bytes, at, 'done')
+          break
+        case 'length':
+          at = this.#readPayload(bytes, at, length, 'done')
+          break
+        case 'done':
+          throw new RefusedResponse('bytes after its end')
+      }
+    }
+  }
+
+  #readHead(bytes: Buffer, at: number, length: number): number {
+    const before = this.#head?.length ?? 0
+    const piece = bytes.subarray(at, length)
+    const all = this.#head === undefined ? piece : Buffer.concat([this.#head, piece])
+    const end = all.indexOf('\r\n\r\n', Math.max(0, before - 3))
+    if (end > MAX_HEAD_BYTES || (end === -1 && all.length > MAX_HEAD_BYTES))
+      throw new RefusedResponse('its head is too large')
+    if (end === -1) {
+      this.#head = Buffer.from(all)
+      return length
+    }
+    this.#head = all.subarray(0, end)
+    this.#takeHead(all.toString('latin1', 0, end))
+    return at + end + 4 - before
+  }
+
+  #takeHead(text: string): void {
+    const [statusLine = '', ...lines] = text.split('\r\n')
+    const status = Number(STATUS_LINE.exec(statusLine)?.[1])
+    if (Number.isNaN(status)) throw new RefusedResponse('its status line is not HTTP/1.1 with a final status')
+    const headers = readFields(lines)
+    this.#keepAlive = !/(^|,)\s*close\s*(,|$)/i.test(headers['connection'] ?? '')
+    this.#state = this.#chooseBody(status, headers)
+    this.#visitor.onHead(status, headers)
+  }
+
+  #chooseBody(status: number, headers: Headers): State {
+    const encoding = headers['transfer-encoding']
+    const length = headers['content-length']
+    if (encoding !== undefined && length !== undefined)
+      throw new RefusedResponse('it has both Transfer-Encoding and Content-Length')
+    if (status === 204 || status === 304) return 'done'
+    if (encoding !== undefined) {
+      if (encoding.toLowerCase() !== 'chunked') throw new RefusedResponse('its Transfer-Encoding is not chunked alone')
+      this.#left = 0
+      this.#sizeDigits = 0
+      return 'size'
+    }
+    if (length === undefined || !/^\d{1,15}$/.test(length)) throw new RefusedResponse('it does not say where it ends')
+    this.#left = Number(length)
+    return this.#left === 0 ? 'done' : 'length'
+  }
+
+  /** Takes a whole chunk in one go where it is all here; else the size line byte by byte. */
+  #readChunkStart(bytes: Buffer, at: number, length: number): number {
+    if (this.#sizeDigits === 0 && this.#lineEnd === 0) {
+      const frameEnd = this.#takeWholeChunk(bytes, at, length)
+      if (frameEnd !== -1) return frameEnd
+    }
+    for (let i = at; i < length; i++) {
+      const byte = bytes[i] as number
+      const digit = this.#lineEnd === 0 ? hexValue(byte) : -1
+      if (digit !== -1) {
+        if (++this.#sizeDigits > MAX_SIZE_DIGITS) throw new RefusedResponse('a chunk is too large')
+        this.#left = this.#left * 16 + digit
+      } else if (this.#lineEnd === 0 && byte === CR && this.#sizeDigits > 0) this.#lineEnd = 1
+      else if (this.#lineEnd === 1 && byte === LF) {
+        this.#lineEnd = 0
+        this.#sizeDigits = 0
+        this.#state = this.#left === 0 ? 'last' : 'data'
+        return i + 1
+      } else throw new RefusedResponse('a chunk size is not plain hex; extensions are not taken')
+    }
+    return length
+  }
+
+  /** The index after the chunk that begins at `at` if every byte of it is here and it is not the last; else -1. */
+  #takeWholeChunk(bytes: Buffer, at: number, length: number): number {
+    let size = 0
+    let i = at
+    for (
+      let digit = hexValue(bytes[i]);
+      digit !== -1 && i - at < MAX_SIZE_DIGITS && i < length;
+      digit = hexValue(bytes[i])
+    ) {
+      size = size * 16 + digit
+      i++
+    }
+    const start = i + 2
+    const end = start + size
+    if (i === at || size === 0 || end + 2 > length) return -1
+    if (bytes[i] !== CR || bytes[i + 1] !== LF || bytes[end] !== CR || bytes[end + 1] !== LF) return -1
+    this.#visitor.onPayload(bytes, start, end, at, end + 2)
+    return end + 2
+  }
+
+  #readPayload(bytes: Buffer, at: number, length: number, next: State): number {
+    const end = Math.min(length, at + this.#left)
+    this.#left -= end - at
+    if (this.#left === 0) this.#state = next
+    this.#visitor.onPayload(bytes, at, end, -1, -1)
+    return end
+  }
+
+  /** After the last chunk comes an empty line at once: trailers are not taken. */
+  #readLineEnd(bytes: Buffer, at: number, next: State): number {
+    if (bytes[at] !== (this.#lineEnd === 0 ? CR : LF))
+      throw new RefusedResponse('a chunk does not end where it should, or a trailer follows')
+    this.#lineEnd = this.#lineEnd === 0 ? 1 : 0
+    if (this.#lineEnd === 0) this.#state = next
+    return at + 1
+  }
+}
+
+function readFields(lines: readonly string[]): Headers {
+  const headers: Record<string, string> = {}
+  for (const line of lines) {
+    const colon = line.indexOf(':')
+    const name = line.slice(0, colon).toLowerCase()
+    // a folded line begins with a space, which no token has
+    if (colon < 1 || !TOKEN.test(name)) throw new RefusedResponse('a header line is malformed or folded')
+    const value = line.slice(colon + 1).replace(/^[\t ]+|[\t ]+$/g, '')
+    if (!FIELD_VALUE.test(value)) throw new RefusedResponse('a header value holds a control character')
+    if (headers[name] === undefined) headers[name] = value
+    else if (SINGLE_FIELDS.has(name)) throw new RefusedResponse(`the header ${name} comes twice`)
+    else headers[name] += `, ${value}`
+  }
+  return headers
+}
+
+function hexValue(byte: number | undefined): number {
+  if (byte === undefined) return -1
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
+  const lower = byte | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
+}
