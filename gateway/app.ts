@@ -1,7 +1,7 @@
 // The composition root: creates every stateful object once, wires them, and registers the routes.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { createCatalog } from './admission/catalog.ts'
 import { createKeys } from './admission/keys.ts'
@@ -49,45 +49,49 @@ export function createApp(settings: Settings, log: Logger): App {
   const { config } = settings
   let phase: Phase = 'serving'
   const states = createStates(config, log)
-  const server = createServer(config, {
+  const { http, openResponses } = createServer(config, {
     newId: () => `req_${randomUUID()}`,
     keepsConnections: () => phase === 'serving',
     takesWork: () => phase === 'serving' || phase === 'unready',
-    onRefused: (request, error) => {
-      const line = { requestId: request.id, method: request.method, code: error.code, status: error.status }
-      if (error.code === 'internal_error') log.error({ ...line, cause: error.cause }, 'request failed')
-      else log.info(line, 'request refused')
-      states.metrics.refuse(error.code)
-    }
+    onRefused: (request, error) => noteRefusal(request, error, states.metrics, log)
   })
   const readiness = () => judgeReadiness(config, states.pool, phase)
-  registerRoutes(server, settings, states, log, readiness)
+  registerRoutes(http, settings, states, log, readiness)
   const stops = config.pools.map((pool) => discover(pool, settings, states, log))
   const close = async () => {
     for (const stop of stops) stop()
     states.pool.close()
     states.watches.close()
-    await server.close()
+    await http.close()
     await states.client.destroy()
+  }
+  const onPhase = (next: Phase) => {
+    phase = next
+    log.info({ phase, openRequests: states.watches.size }, 'drain')
   }
   return {
     readiness,
-    listen: () => server.listen({ ...config.listen }),
+    listen: () => http.listen({ ...config.listen }),
     close,
     async drain() {
       await drain(deriveTimeBudget(config.budget).gateway, {
-        onPhase(next) {
-          phase = next
-          log.info({ phase, openRequests: states.watches.size }, 'drain')
-        },
-        openRequests: () => states.watches.size,
-        stopListening: () => void server.server.close(),
+        onPhase,
+        openResponses,
+        stopListening: () => void http.server.close(),
         abortAll: () => states.watches.stopAll(new GatewayError('shutting_down')),
         sleep: (ms) => sleep(ms)
       })
       await close()
     }
   }
+}
+
+/** A request that never became a call has its line and its count, too. */
+function noteRefusal(request: FastifyRequest, error: GatewayError, metrics: Metrics, log: Logger): void {
+  const line = { requestId: request.id, method: request.method, code: error.code, status: error.status }
+  if (error.code === 'internal_error') log.error({ ...line, cause: error.cause }, 'request failed')
+  else log.info(line, 'request refused')
+  metrics.refuse(error.code)
 }
 
 function createStates(config: Config, log: Logger): States {

@@ -11,8 +11,8 @@ export interface DrainOptions {
 
 export interface DrainDeps {
   readonly onPhase: (phase: Phase) => void
-  /** How many requests are open. */
-  readonly openRequests: () => number
+  /** How many responses have not left yet, the last bytes for a slow reader included. */
+  readonly openResponses: () => number
   /** Takes no connection any more. */
   readonly stopListening: () => void
   /** Ends every open request with an error that its reader sees. */
@@ -28,14 +28,14 @@ const FLUSH_MS = 1_000
 /** Runs the whole way out; resolves when nothing is open any more, or all time is used up. */
 export async function drain(options: DrainOptions, deps: DrainDeps): Promise<void> {
   const untilIdle = async (ms: number) => {
-    for (let waitedMs = 0; deps.openRequests() > 0 && waitedMs < ms; waitedMs += LOOK_MS) await deps.sleep(LOOK_MS)
+    for (let waitedMs = 0; deps.openResponses() > 0 && waitedMs < ms; waitedMs += LOOK_MS) await deps.sleep(LOOK_MS)
   }
   deps.onPhase('unready')
   await deps.sleep(options.propagationMs)
   deps.onPhase('closing')
   deps.stopListening()
   await untilIdle(options.drainMs)
-  if (deps.openRequests() === 0) return
+  if (deps.openResponses() === 0) return
   deps.onPhase('aborting')
   deps.abortAll()
   await untilIdle(FLUSH_MS)

@@ -36,7 +36,13 @@ const METHODS = new Map<string, string>([
   ...Object.keys(ENGINE_PATHS).map((path) => [path, 'POST'] as const)
 ])
 
-export function createServer(options: ServerOptions, deps: ServerDeps): FastifyInstance {
+export interface Server {
+  readonly http: FastifyInstance
+  /** Requests whose response has not left yet, the last bytes for a slow reader included. */
+  readonly openResponses: () => number
+}
+
+export function createServer(options: ServerOptions, deps: ServerDeps): Server {
   const server = fastify({
     bodyLimit: options.maxBodyBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -47,7 +53,10 @@ export function createServer(options: ServerOptions, deps: ServerDeps): FastifyI
     genReqId: (request) => readRequestId(request, deps.newId),
     clientErrorHandler: answerBrokenRequest
   })
+  let openResponses = 0
   server.addHook('onRequest', async (request, reply) => {
+    openResponses++
+    reply.raw.once('close', () => openResponses--)
     reply.header(HEADERS.requestId, request.id)
     if (!deps.keepsConnections()) reply.header('connection', 'close')
     if (!deps.takesWork() && request.url.startsWith('/v1/')) throw new GatewayError('shutting_down')
@@ -64,19 +73,23 @@ export function createServer(options: ServerOptions, deps: ServerDeps): FastifyI
     const encoding = request.headers['content-encoding'] ?? 'identity'
     done(encoding === 'identity' ? null : new GatewayError('unsupported_media_type'), body)
   })
+  installErrorHandlers(server, options.maxBodyBytes, deps.onRefused)
+  return { http: server, openResponses: () => openResponses }
+}
+
+function installErrorHandlers(server: FastifyInstance, maxBodyBytes: number, onRefused: ServerDeps['onRefused']): void {
   server.setErrorHandler((error: FastifyError, request, reply) => {
-    const known = toGatewayError(error, options.maxBodyBytes)
-    deps.onRefused(request, known)
+    const known = toGatewayError(error, maxBodyBytes)
+    onRefused(request, known)
     return sendError(reply, known)
   })
   server.setNotFoundHandler((request, reply) => {
     const allow = METHODS.get(request.url.split('?')[0] ?? '')
     const error = new GatewayError(allow === undefined ? 'unknown_url' : 'method_not_allowed')
     if (allow !== undefined) reply.header('allow', allow)
-    deps.onRefused(request, error)
+    onRefused(request, error)
     return sendError(reply, error)
   })
-  return server
 }
 
 function readRequestId(request: IncomingMessage, newId: () => string): string {

@@ -28,7 +28,16 @@ export interface OpenAiDeps {
 }
 
 /** Fields that decide about limits. They go upstream once, as they were read here, however often and however they were spelt. */
-const DECISIVE = ['model', 'stream', 'n', 'best_of', 'max_tokens', 'max_completion_tokens', 'prompt'] as const
+const DECISIVE = [
+  'model',
+  'stream',
+  'n',
+  'best_of',
+  'max_tokens',
+  'max_completion_tokens',
+  'prompt',
+  'prompt_embeds'
+] as const
 const READ: ReadonlySet<string> = new Set(DECISIVE)
 
 function pickGiven(body: JsonObject): JsonObject {

@@ -9,7 +9,7 @@ const MAX_N = 128
 export interface OutputCap {
   /** The limit of one choice, as it goes to the engine. */
   readonly maxTokens: number
-  /** How many choices there will be: `n` (or the larger `best_of`) for each prompt. */
+  /** How many choices the answer has: `n` for each prompt. */
   readonly choices: number
   /** The body's fields that carry the limit upstream. */
   readonly fields: Readonly<Record<string, number>>
@@ -20,10 +20,10 @@ export interface OutputCap {
  * for less gets what it asks for, and one that asks for nothing gets the share. Throws `invalid_request` with the field.
  */
 export function capOutput(path: EnginePath, body: JsonObject, allowed: number): OutputCap {
-  const choices = countChoices(path, body)
-  const share = Math.floor(allowed / choices)
+  const { choices, generated } = countChoices(path, body)
+  const share = Math.floor(allowed / generated)
   if (share < 1) {
-    const message = `${choices} choices need at least one token each, and ${allowed} tokens are allowed.`
+    const message = `${generated} choices need at least one token each, and ${allowed} tokens are allowed.`
     throw new GatewayError('invalid_request', { message, param: 'n' })
   }
   const names = path === '/v1/chat/completions' ? ['max_completion_tokens', 'max_tokens'] : ['max_tokens']
@@ -34,17 +34,19 @@ export function capOutput(path: EnginePath, body: JsonObject, allowed: number): 
   return { maxTokens, choices, fields }
 }
 
-function countChoices(path: EnginePath, body: JsonObject): number {
+/** `best_of` generates more than the answer shows. */
+function countChoices(path: EnginePath, body: JsonObject): { choices: number; generated: number } {
   const n = body.n == null ? 1 : readCount(body, 'n', MAX_N)
-  if (path !== '/v1/completions') return n
+  if (path !== '/v1/completions') return { choices: n, generated: n }
   const bestOf = body.best_of == null ? n : readCount(body, 'best_of', MAX_N)
-  return Math.max(n, bestOf) * countPrompts(body.prompt)
+  const prompts = Math.max(1, countPrompts(body.prompt) + countPrompts(body.prompt_embeds))
+  return { choices: n * prompts, generated: Math.max(n, bestOf) * prompts }
 }
 
 /** A list of strings or of token lists is a prompt each; a list of tokens is one. */
 function countPrompts(prompt: unknown): number {
-  if (!Array.isArray(prompt) || typeof prompt[0] === 'number') return 1
-  return Math.max(1, prompt.length)
+  if (prompt == null) return 0
+  return !Array.isArray(prompt) || typeof prompt[0] === 'number' ? 1 : prompt.length
 }
 
 function readCount(body: JsonObject, name: string, max: number): number {

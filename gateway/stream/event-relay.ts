@@ -8,6 +8,9 @@ import { DONE, EventCutter, type EventVisitor, SSE_HEADERS } from './sse.ts'
 /** An event larger than this is no token; the stream is refused instead of held in memory. */
 const MAX_EVENT_BYTES = 1_048_576
 
+/** More of what comes before the first output is not held back. */
+const MAX_EARLY_BYTES = 65_536
+
 /**
  * Until the first output event nothing is sent, so that an engine that gives up before it can be replaced by another:
  * vLLM announces a shutdown with a role chunk and `finish_reason: "abort"`.
@@ -18,6 +21,7 @@ export class EventRelay implements AnswerRelay, EventVisitor {
   readonly #reader: AnswerReader
   /** Events that wait for the answer to begin: a role chunk a choice. */
   #early: Buffer[] = []
+  #earlyBytes = 0
   #begun = false
   #hasOutput = false
   /** More than comments has come since the last write. */
@@ -91,7 +95,7 @@ export class EventRelay implements AnswerRelay, EventVisitor {
   #judge(kind: EventKind): Outcome | undefined {
     if (kind === 'output' || kind === 'empty' || kind === 'comment') return undefined
     if (kind === 'malformed') return this.#failed('the engine sent an event that is not JSON')
-    if (kind === 'error') return mapEngineError(this.#reader.errorStatus, this.#reader.errorMessage, !this.#begun)
+    if (kind === 'error') return this.#blame(this.#reader)
     if (kind === 'done' && this.#reader.finishReason === undefined) {
       return this.#failed('the engine sent [DONE] without a finish_reason')
     }
@@ -103,8 +107,13 @@ export class EventRelay implements AnswerRelay, EventVisitor {
   /** Holds role chunks back and drops comments until something begins the answer: then true. */
   #begin(kind: EventKind, run: Buffer, start: number, end: number): boolean {
     if (kind === 'comment') return false
-    if (kind === 'empty' && this.#early.length < this.#context.call.choices) {
+    if (
+      kind === 'empty' &&
+      this.#early.length < this.#context.call.choices &&
+      this.#earlyBytes + end - start <= MAX_EARLY_BYTES
+    ) {
       this.#early.push(Buffer.from(run.subarray(start, end)))
+      this.#earlyBytes += end - start
       return false
     }
     const { sink, watch } = this.#context
@@ -135,6 +144,20 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     this.flush()
     this.#moved()
     if (!this.#context.sink.write(bytes) && !this.#done) this.#context.pause()
+  }
+
+  /**
+   * In a stream vLLM says 400 of every exception that it did not expect, so an error frame's words are for the log, and
+   * its status says only whether the engine is to blame.
+   */
+  #blame({ errorStatus, errorMessage }: AnswerReader): Outcome {
+    const outcome = mapEngineError(errorStatus, errorMessage, !this.#begun)
+    if (outcome.kind === 'error' && outcome.error.code !== 'engine_refused') return outcome
+    return {
+      ...this.#failed(`the engine sent an error frame: ${errorStatus} ${errorMessage}`),
+      engineFault: false,
+      retryable: false
+    } as Outcome
   }
 
   /** A comment keeps the reader's path open, but it is no sign that the engine still works. */

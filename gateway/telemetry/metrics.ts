@@ -58,10 +58,26 @@ export function createMetrics(sources: MetricSources): Metrics {
 }
 
 function createRequestMetrics(registry: Registry): (record: RequestRecord) => void {
-  const histogram = (name: string, help: string, labelNames: string[], buckets: number[]) =>
-    new Histogram({ name, help, labelNames, buckets, registers: [registry] })
   const counter = (name: string, help: string, labelNames: string[]) =>
     new Counter({ name, help, labelNames, registers: [registry] })
+  const requests = counter(METRICS.requests, 'Requests by how they ended.', [MODEL, 'outcome', 'code'])
+  const tokens = counter(METRICS.tokens, 'Output tokens relayed.', [MODEL])
+  const retries = counter(METRICS.retries, 'Requests sent to one more engine.', [MODEL])
+  const observe = createHistograms(registry)
+  return (record) => {
+    const { call, outcome } = record
+    const code = outcome.kind === 'error' ? outcome.error.code : ''
+    // the model is one of the configuration's: an unknown one was refused before there was a call
+    requests.inc({ [MODEL]: call.model, outcome: outcome.kind, code })
+    tokens.inc({ [MODEL]: call.model }, record.outputTokens)
+    if (record.attempts > 1) retries.inc({ [MODEL]: call.model }, record.attempts - 1)
+    observe(record, outcome.kind === 'client_gone' ? 'client_gone' : code)
+  }
+}
+
+function createHistograms(registry: Registry): (record: RequestRecord, errorType: string) => void {
+  const histogram = (name: string, help: string, labelNames: string[], buckets: number[]) =>
+    new Histogram({ name, help, labelNames, buckets, registers: [registry] })
   const duration = histogram(
     METRICS.requestDuration,
     'Time of a request, in seconds.',
@@ -82,27 +98,15 @@ function createRequestMetrics(registry: Registry): (record: RequestRecord) => vo
   )
   const usage = histogram(METRICS.tokenUsage, 'Tokens of a request.', [OPERATION, MODEL, TOKEN_TYPE], TOKEN_BUCKETS)
   const queue = histogram(METRICS.queueDuration, 'Wait for a free engine, in seconds.', [MODEL], QUEUE_BUCKETS)
-  const requests = counter(METRICS.requests, 'Requests by how they ended.', [MODEL, 'outcome', 'code'])
-  const tokens = counter(METRICS.tokens, 'Output tokens relayed.', [MODEL])
-  const retries = counter(METRICS.retries, 'Requests sent to one more engine.', [MODEL])
-  return (record) => {
-    const { call, outcome } = record
-    const code = outcome.kind === 'error' ? outcome.error.code : ''
-    // the model is one of the configuration's: an unknown one was refused before there was a call
-    const model = call.model
-    const labels = { [OPERATION]: call.operation, [MODEL]: model }
-    requests.inc({ [MODEL]: model, outcome: outcome.kind, code })
-    duration.observe(
-      { ...labels, [ERROR]: outcome.kind === 'client_gone' ? 'client_gone' : code },
-      record.durationMs / 1000
-    )
+  return (record, errorType) => {
+    const { operation, model } = record.call
+    const labels = { [OPERATION]: operation, [MODEL]: model }
+    duration.observe({ ...labels, [ERROR]: errorType }, record.durationMs / 1000)
     queue.observe({ [MODEL]: model }, record.queuedMs / 1000)
     if (record.ttftMs !== undefined) firstToken.observe(labels, record.ttftMs / 1000)
     if (record.interTokenMs !== undefined) perToken.observe(labels, record.interTokenMs / 1000)
     if (record.promptTokens !== undefined) usage.observe({ ...labels, [TOKEN_TYPE]: 'input' }, record.promptTokens)
     if (record.outputTokens > 0) usage.observe({ ...labels, [TOKEN_TYPE]: 'output' }, record.outputTokens)
-    tokens.inc({ [MODEL]: model }, record.outputTokens)
-    if (record.attempts > 1) retries.inc({ [MODEL]: model }, record.attempts - 1)
   }
 }
 

@@ -47,23 +47,23 @@ function toDispatchHandler(handler: EngineHandler): Dispatcher.DispatchHandler {
   }
 }
 
+const createUndiciPool = (origin: string, { poolIdleMs, connectMs }: ClientOptions) =>
+  new Pool(origin, {
+    pipelining: 1,
+    connections: null,
+    keepAliveTimeout: poolIdleMs,
+    keepAliveMaxTimeout: poolIdleMs,
+    // the watch has the timers: undici's would cut a long prefill and a slow reader
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: { timeout: connectMs }
+  })
+
 export function createClient(options: ClientOptions): Client {
   const pools = new Map<string, Pool>()
-  const poolOf = (endpoint: Endpoint) => {
-    let pool = pools.get(endpoint.origin)
-    if (pool === undefined) {
-      pool = new Pool(endpoint.origin, {
-        pipelining: 1,
-        connections: null,
-        keepAliveTimeout: options.poolIdleMs,
-        keepAliveMaxTimeout: options.poolIdleMs,
-        // the watch has the timers: undici's would cut a long prefill and a slow reader
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        connect: { timeout: options.connectMs }
-      })
-      pools.set(endpoint.origin, pool)
-    }
+  const poolOf = ({ origin }: Endpoint) => {
+    const pool = pools.get(origin) ?? createUndiciPool(origin, options)
+    pools.set(origin, pool)
     return pool
   }
   return {

@@ -125,7 +125,7 @@ export class ResponseParser {
     const status = Number(STATUS_LINE.exec(statusLine)?.[1])
     if (Number.isNaN(status)) throw new RefusedResponse('its status line is not HTTP/1.1 with a final status')
     const headers = readFields(lines)
-    this.#keepAlive = !/(^|,)\s*close\s*(,|$)/i.test(headers['connection'] ?? '')
+    this.#keepAlive = !/(^|,)\s*close\s*(,|$)/i.test(headers.connection ?? '')
     this.#state = this.#chooseBody(status, headers)
     this.#visitor.onHead(status, headers)
   }

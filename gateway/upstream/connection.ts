@@ -1,0 +1,138 @@
+// One plain HTTP connection to an engine: idle, or carrying one exchange whose chunks are told as they came.
+import { connect, type Socket } from 'node:net'
+import type { EngineControl, EngineHandler, Headers } from '../call.ts'
+import { RefusedResponse, ResponseParser, type ResponseVisitor } from './response-parser.ts'
+
+/** One request on a connection. */
+export interface Exchange {
+  readonly head: string
+  readonly body: Buffer
+  readonly handler: EngineHandler
+  /** The response is not one that is read here, and nothing of it was told. */
+  readonly onRefused: (cause: RefusedResponse) => void
+  /** A connection that had been idle broke before a byte of a response: the engine had given it up already. */
+  readonly onStale: () => void
+}
+
+export interface ConnectionOptions {
+  readonly connectMs: number
+  readonly onIdle: (connection: Connection) => void
+}
+
+/** As much as one read takes in. Reads of all connections share one buffer for as long as nobody keeps its bytes. */
+const READ_BYTES = 65_536
+let shared = Buffer.allocUnsafeSlow(READ_BYTES)
+
+export class Connection implements ResponseVisitor, EngineControl {
+  readonly socket: Socket
+  readonly #parser = new ResponseParser(this)
+  readonly #onIdle: (connection: Connection) => void
+  #exchange: Exchange | undefined
+  #headSeen = false
+  #exchanges = 0
+
+  constructor(origin: URL, { connectMs, onIdle }: ConnectionOptions) {
+    this.#onIdle = onIdle
+    this.socket = connect({
+      host: origin.hostname.replace(/^\[|\]$/g, ''),
+      port: Number(origin.port || 80),
+      noDelay: true,
+      onread: {
+        buffer: () => shared,
+        callback: (length: number, bytes: Uint8Array) => this.#read(bytes as Buffer, length)
+      }
+    })
+    this.socket.setTimeout(connectMs)
+    this.socket.on('timeout', () => {
+      this.socket.destroy(this.socket.connecting ? new Error('connecting to the engine took too long') : undefined)
+    })
+    this.socket.once('connect', () => this.socket.setTimeout(0))
+    this.socket.on('error', (cause) => this.#lose(cause))
+    this.socket.on('close', () => this.#lose(new Error('the engine closed the connection')))
+  }
+
+  /** Sends one request; its handler is told what comes back. */
+  start(exchange: Exchange): void {
+    this.#exchange = exchange
+    this.#exchanges++
+    this.#headSeen = false
+    this.#parser.reset()
+    if (!this.socket.connecting) this.socket.setTimeout(0)
+    this.socket.ref()
+    this.socket.cork()
+    this.socket.write(exchange.head, 'latin1')
+    this.socket.write(exchange.body)
+    this.socket.uncork()
+    exchange.handler.onStart(this)
+  }
+
+  /** Waits for its next request, or for its end. */
+  rest(idleMs: number): void {
+    this.socket.unref()
+    this.socket.setTimeout(idleMs)
+  }
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
+  abort(): void {
+    this.#exchange = undefined
+    this.socket.destroy()
+  }
+
+  onHead(status: number, headers: Headers): void {
+    this.#headSeen = true
+    this.#exchange?.handler.onHead(status, headers)
+  }
+
+  onPayload(bytes: Buffer, start: number, end: number, frameStart: number, frameEnd: number): void {
+    this.#exchange?.handler.onData(bytes, start, end, frameStart, frameEnd)
+  }
+
+  #read(bytes: Buffer, length: number): boolean {
+    // kept aside: the exchange may be aborted while its bytes are told, and they are still on their way to the reader
+    const handler = this.#exchange?.handler
+    let refusal: Error | undefined
+    try {
+      this.#parser.push(bytes, length)
+    } catch (cause) {
+      refusal = cause as Error
+    }
+    if (handler?.onReadEnd() === true) shared = Buffer.allocUnsafeSlow(READ_BYTES)
+    if (refusal !== undefined) this.#refuse(refusal)
+    else if (this.#parser.done && this.#exchange !== undefined) this.#finish()
+    return true
+  }
+
+  #finish(): void {
+    const handler = this.#release()?.handler
+    if (this.#parser.keepAlive && !this.socket.destroyed) this.#onIdle(this)
+    else this.socket.destroy()
+    handler?.onEnd()
+  }
+
+  /** A response that is not read here: by another client before anything of it was told, as an error after that. */
+  #refuse(cause: Error): void {
+    const exchange = this.#release()
+    this.socket.destroy()
+    if (cause instanceof RefusedResponse && !this.#headSeen) exchange?.onRefused(cause)
+    else exchange?.handler.onError(cause)
+  }
+
+  #lose(cause: Error): void {
+    const exchange = this.#release()
+    if (this.#exchanges > 1 && this.#parser.untouched) exchange?.onStale()
+    else exchange?.handler.onError(cause)
+  }
+
+  #release(): Exchange | undefined {
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    return exchange
+  }
+}

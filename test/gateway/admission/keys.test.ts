@@ -1,0 +1,102 @@
+// From an Authorization header to a principal.
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { createKeys, hashKey } from '../../../gateway/admission/keys.ts'
+import { keyFileSchema } from '../../../gateway/contract.ts'
+import { GatewayError } from '../../../gateway/errors.ts'
+
+const SALT = Buffer.alloc(32, 1).toString('base64')
+const keys = createKeys({
+  salt: SALT,
+  keys: [
+    { id: 'plain', hash: hashKey(SALT, 'sk-plain') },
+    { id: 'small', hash: hashKey(SALT, 'sk-small'), maxOutputTokens: 10, models: ['a', 'b'] }
+  ]
+})
+
+function codeOf(authorization: string | undefined): string {
+  try {
+    return keys.authenticate(authorization).keyId
+  } catch (cause) {
+    return cause instanceof GatewayError ? cause.code : String(cause)
+  }
+}
+
+describe('an Authorization header', () => {
+  it.each([
+    ['Bearer sk-plain', 'plain'],
+    ['bearer sk-plain', 'plain'],
+    ['BEARER   sk-plain', 'plain'],
+    ['Bearer sk-small', 'small'],
+    ['Bearer sk-plain2', 'invalid_api_key'],
+    ['Bearer sk-plai', 'invalid_api_key'],
+    ['Bearer SK-PLAIN', 'invalid_api_key'],
+    [`Bearer ${hashKey(SALT, 'sk-plain')}`, 'invalid_api_key'],
+    ['Basic c2stcGxhaW46', 'missing_api_key'],
+    ['Bearer', 'missing_api_key'],
+    ['Bearer ', 'missing_api_key'],
+    ['Bearer sk-plain sk-small', 'missing_api_key'],
+    ['sk-plain', 'missing_api_key'],
+    ['', 'missing_api_key'],
+    [undefined, 'missing_api_key']
+  ])('%j means %s', (authorization, expected) => {
+    expect(codeOf(authorization)).toBe(expected)
+  })
+})
+
+describe('a principal', () => {
+  it('has the limits of its key', () => {
+    expect(keys.authenticate('Bearer sk-small')).toEqual({ keyId: 'small', maxOutputTokens: 10, models: ['a', 'b'] })
+  })
+
+  it('of a key without limits may use every unrestricted model', () => {
+    const principal = { keyId: 'plain', maxOutputTokens: undefined, models: 'unrestricted' }
+    expect(keys.authenticate('Bearer sk-plain')).toEqual(principal)
+  })
+
+  it('can not be changed', () => {
+    expect(Object.isFrozen(keys.authenticate('Bearer sk-plain'))).toBe(true)
+  })
+})
+
+describe('the stored form of a key', () => {
+  it('is a SHA-256 in hex', () => {
+    expect(hashKey(SALT, 'sk')).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  it('differs from salt to salt', () => {
+    expect(hashKey(SALT, 'sk')).not.toBe(hashKey(randomBytes(32).toString('base64'), 'sk'))
+  })
+})
+
+describe('two keys whose hashes begin alike', () => {
+  it('are told apart', () => {
+    const real = hashKey(SALT, 'sk-plain')
+    const alike = real.slice(0, 8) + '0'.repeat(56)
+    const ring = createKeys({
+      salt: SALT,
+      keys: [
+        { id: 'alike', hash: alike },
+        { id: 'plain', hash: real }
+      ]
+    })
+    expect(ring.authenticate('Bearer sk-plain').keyId).toBe('plain')
+  })
+})
+
+describe('a key file', () => {
+  const valid = { salt: SALT, keys: [{ id: 'a', hash: hashKey(SALT, 'sk') }] }
+
+  it.each([
+    ['a short salt', { ...valid, salt: 'AAAA' }],
+    ['a salt that is no base64', { ...valid, salt: '!'.repeat(32) }],
+    ['a key instead of its hash', { ...valid, keys: [{ id: 'a', hash: 'sk-plain' }] }],
+    ['a hash in capitals', { ...valid, keys: [{ id: 'a', hash: hashKey(SALT, 'sk').toUpperCase() }] }],
+    ['a name with a space', { ...valid, keys: [{ ...valid.keys[0], id: 'a b' }] }],
+    ['a limit of no tokens', { ...valid, keys: [{ ...valid.keys[0], maxOutputTokens: 0 }] }],
+    ['a field that nobody knows', { ...valid, keys: [{ ...valid.keys[0], admin: true }] }],
+    ['two keys of one name', { ...valid, keys: [valid.keys[0], { id: 'a', hash: hashKey(SALT, 'other') }] }]
+  ])('is refused with %s', (_what, file) => {
+    expect(keyFileSchema.safeParse(file).success).toBe(false)
+  })
+})

@@ -1,0 +1,244 @@
+// The line in front of the engines of a pool: who goes, who waits, who is turned away, and that every place is given back.
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createQueue, type QueueLimits, type Slot, type Waiter } from '../../../gateway/admission/queue.ts'
+import type { Outcome } from '../../../gateway/call.ts'
+
+class FakeWaiter implements Waiter {
+  stopped: Outcome | undefined
+  #onStop: ((outcome: Outcome) => void) | undefined
+
+  onStop(listener: ((outcome: Outcome) => void) | undefined): void {
+    this.#onStop = listener
+  }
+
+  get listens(): boolean {
+    return this.#onStop !== undefined
+  }
+
+  stop(): void {
+    this.stopped = { kind: 'client_gone' }
+    this.#onStop?.(this.stopped)
+  }
+}
+
+function start(capacity: number, limits: Partial<QueueLimits> = {}) {
+  const state = { capacity, other: 1 }
+  const queue = createQueue(['main', 'other'], {
+    poolOf: (model) => (model === 'm' ? 'main' : model),
+    limitsOf: () => ({ maxQueued: 10, queueMs: 1_000, waitForEngine: false, ...limits }),
+    capacityOf: (pool) => (pool === 'main' ? state.capacity : state.other)
+  })
+  const log: string[] = []
+  /** Asks for a slot; its number is logged when it is in, or why it is not. */
+  const ask = (number: number, model = 'm') => {
+    const waiter = new FakeWaiter()
+    const slot = queue.admit({ model }, waiter)
+    void slot.then(({ refused }) => log.push(`${number} ${refused === undefined ? 'in' : reasonOf(refused)}`))
+    return { waiter, slot, give: async () => (await slot)[Symbol.dispose]() }
+  }
+  const main = () => queue.snapshot().find(({ pool }) => pool === 'main')
+  return { queue, state, log, ask, main }
+}
+
+const reasonOf = (outcome: Outcome) => (outcome.kind === 'error' ? outcome.error.code : outcome.kind)
+const refusalOf = async (slot: Promise<Slot>) => {
+  const { refused } = await slot
+  return refused && reasonOf(refused)
+}
+
+/** Lets everything run that is due. */
+const settle = () => vi.advanceTimersByTimeAsync(0)
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+describe('a free pool', () => {
+  it('takes as many requests as its engines run', async () => {
+    const { ask, log, main } = start(2)
+    for (const number of [1, 2, 3]) ask(number)
+    await settle()
+    expect([log, main()]).toEqual([['1 in', '2 in'], { pool: 'main', queued: 1, active: 2 }])
+  })
+
+  it('is not filled by the requests of another one', async () => {
+    const { ask, log } = start(1)
+    ask(1)
+    ask(2, 'other')
+    await settle()
+    expect(log).toEqual(['1 in', '2 in'])
+  })
+})
+
+describe('the line', () => {
+  it('lets one in for each one that leaves, in the order in which they came', async () => {
+    const { ask, log } = start(1)
+    const asked = [1, 2, 3, 4].map((number) => ask(number))
+    for (const { give } of asked) {
+      await give()
+      await settle()
+    }
+    expect(log).toEqual(['1 in', '2 in', '3 in', '4 in'])
+  })
+
+  it('lets nobody overtake it', async () => {
+    const { ask, log, state } = start(1)
+    ask(1)
+    ask(2)
+    state.capacity = 2
+    ask(3)
+    await settle()
+    expect(log).toEqual(['1 in'])
+  })
+
+  it('lets in as many as there is room for when capacity has grown', async () => {
+    const { queue, ask, log, state } = start(1)
+    for (const number of [1, 2, 3, 4]) ask(number)
+    state.capacity = 3
+    queue.pump()
+    await settle()
+    expect(log).toEqual(['1 in', '2 in', '3 in'])
+  })
+
+  it('lets nobody in while a smaller pool is still over its capacity', async () => {
+    const { ask, log, state } = start(2)
+    const [first] = [1, 2, 3].map((number) => ask(number))
+    state.capacity = 1
+    await first?.give()
+    await settle()
+    expect(log).toEqual(['1 in', '2 in'])
+  })
+
+  it('turns away the one that finds it full', async () => {
+    const { ask } = start(1, { maxQueued: 1 })
+    ask(1)
+    ask(2)
+    expect(await refusalOf(ask(3).slot)).toBe('queue_full')
+  })
+
+  it('of no places turns away everybody who would have to wait', async () => {
+    const { ask } = start(1, { maxQueued: 0 })
+    ask(1)
+    expect(await refusalOf(ask(2).slot)).toBe('queue_full')
+  })
+
+  it('has one place more when somebody has left it', async () => {
+    const { ask, main } = start(1, { maxQueued: 1 })
+    ask(1)
+    ask(2).waiter.stop()
+    ask(3)
+    expect(main()).toEqual({ pool: 'main', queued: 1, active: 1 })
+  })
+
+  it('sends away whoever waited too long', async () => {
+    const { ask, log } = start(1)
+    ask(1)
+    ask(2)
+    await vi.advanceTimersByTimeAsync(999)
+    const before = [...log]
+    await vi.advanceTimersByTimeAsync(1)
+    expect([before, log]).toEqual([['1 in'], ['1 in', '2 queue_timeout']])
+  })
+
+  it('does not send away later whoever got in', async () => {
+    const { ask, log, main } = start(1)
+    const first = ask(1)
+    ask(2)
+    await first.give()
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect([log, main()?.active]).toEqual([['1 in', '2 in'], 1])
+  })
+})
+
+describe('a request that ends while it waits', () => {
+  it('leaves the line with its own reason', async () => {
+    const { ask } = start(1)
+    ask(1)
+    const second = ask(2)
+    second.waiter.stop()
+    expect(await refusalOf(second.slot)).toBe('client_gone')
+  })
+
+  it('gives its turn to the next one', async () => {
+    const { ask, log } = start(1)
+    const first = ask(1)
+    const second = ask(2)
+    ask(3)
+    second.waiter.stop()
+    await first.give()
+    await settle()
+    expect(log).toEqual(['1 in', '2 client_gone', '3 in'])
+  })
+
+  it('is heard no more once it is in', async () => {
+    const { ask } = start(1)
+    const first = ask(1)
+    const second = ask(2)
+    await first.give()
+    await settle()
+    expect(second.waiter.listens).toBe(false)
+  })
+
+  it('before it came never gets a slot', async () => {
+    const { queue, main } = start(1)
+    const waiter = new FakeWaiter()
+    waiter.stop()
+    expect([await refusalOf(queue.admit({ model: 'm' }, waiter)), main()?.active]).toEqual(['client_gone', 0])
+  })
+
+  it('in the moment in which its turn comes still gives its slot back', async () => {
+    const { ask, log } = start(1)
+    const first = ask(1)
+    const second = ask(2)
+    ask(3)
+    await first.give()
+    second.waiter.stop()
+    await second.give()
+    await settle()
+    expect(log).toEqual(['1 in', '2 in', '3 in'])
+  })
+})
+
+describe('a slot', () => {
+  it('that is given back twice counts once', async () => {
+    const { ask, main } = start(2)
+    const first = ask(1)
+    ask(2)
+    await first.give()
+    await first.give()
+    expect(main()?.active).toBe(1)
+  })
+
+  it('that was refused gives nothing back', async () => {
+    const { ask, main } = start(1, { maxQueued: 0 })
+    ask(1)
+    await ask(2).give()
+    expect(main()?.active).toBe(1)
+  })
+})
+
+describe('a pool without engines', () => {
+  it('turns requests away at once', async () => {
+    expect(await refusalOf(start(0).ask(1).slot)).toBe('no_engine')
+  })
+
+  it('lets them wait where the configuration says so', async () => {
+    const { queue, ask, log, state } = start(0, { waitForEngine: true })
+    ask(1)
+    await settle()
+    state.capacity = 1
+    queue.pump()
+    await settle()
+    expect(log).toEqual(['1 in'])
+  })
+
+  it('does not let them wait for ever', async () => {
+    const { ask, log } = start(0, { waitForEngine: true })
+    ask(1)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(log).toEqual(['1 queue_timeout'])
+  })
+
+  it('that nobody knows turns requests away', async () => {
+    expect(await refusalOf(start(1).ask(1, 'unknown').slot)).toBe('no_engine')
+  })
+})

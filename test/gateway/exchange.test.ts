@@ -1,0 +1,202 @@
+// One request from admission to outcome over fake engines: what is retried, what is given back, what is recorded.
+import { describe, expect, it } from 'vitest'
+import { createQueue } from '../../gateway/admission/queue.ts'
+import type { EngineHandler, RequestRecord } from '../../gateway/call.ts'
+import { GatewayError } from '../../gateway/errors.ts'
+import { exchange } from '../../gateway/exchange.ts'
+import { createWatches } from '../../gateway/stream/watch.ts'
+import { createPool } from '../../gateway/upstream/pool.ts'
+import { DONE_EVENT, ERROR_FRAME, FakeEngine, FakeSink, FINISH, fakeCall, ROLE, TEXT } from '../helpers/fakes.ts'
+import { TIMERS } from '../helpers/relay.ts'
+
+type Behaviour = (engine: FakeEngine, handler: EngineHandler) => void
+
+const answers: Behaviour = (engine, handler) => {
+  engine.streams().says(ROLE(), TEXT('a'), FINISH('stop'), DONE_EVENT)
+  handler.onEnd()
+}
+const refusesConnection: Behaviour = (_engine, handler) => handler.onError(new Error('ECONNREFUSED'))
+const givesUp: Behaviour = (engine) => void engine.streams().says(ROLE(), FINISH('abort'), DONE_EVENT)
+const breaksLate: Behaviour = (engine) => void engine.streams().says(ROLE(), TEXT('a'), ERROR_FRAME(500, 'boom'))
+const blames: Behaviour = (engine, handler) => {
+  handler.onHead(400, {})
+  engine.says('{"message":"too long"}')
+  handler.onEnd()
+}
+const hangs: Behaviour = () => {}
+
+/** Runs a call over engines a, b, c, … that behave as told. */
+function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempts = 3) {
+  const asked: string[] = []
+  const records: RequestRecord[] = []
+  const engines = behaviours.map(() => new FakeEngine())
+  const ids = behaviours.map((_, at) => 'abcdef'.charAt(at))
+  const pool = createPool({
+    poolOf: () => 'main',
+    now: () => 0,
+    random: () => 0,
+    watchHealth: (_endpoint, onChange) => {
+      queueMicrotask(() => onChange(true))
+      return () => {}
+    },
+    onChange: () => queue.pump()
+  })
+  const queue = createQueue(['main'], {
+    poolOf: () => 'main',
+    limitsOf: () => ({ maxQueued: 5, queueMs: 1_000, waitForEngine: behaviours.length > 0 }),
+    capacityOf: () => pool.healthyCount('main') * 8
+  })
+  pool.setEndpoints(
+    'main',
+    ids.map((id) => ({ id, origin: `http://${id}`, pool: 'main', engineKey: undefined }))
+  )
+  const watches = createWatches(TIMERS, { now: () => 0 })
+  const outcome = exchange(fakeCall(), sink, {
+    watches,
+    queue,
+    pool,
+    now: () => 0,
+    maxAttempts,
+    record: (record) => records.push(record),
+    open(lease, _call, handler) {
+      const at = ids.indexOf(lease.endpoint.id)
+      asked.push(lease.endpoint.id)
+      engines[at]?.open(handler)
+      behaviours[at]?.(engines[at] as FakeEngine, handler)
+    }
+  }).finally(() => watches.close())
+  const held = () => [
+    pool.snapshot().reduce((sum, { inFlight }) => sum + inFlight, 0),
+    queue.snapshot()[0]?.active,
+    watches.size
+  ]
+  return { outcome, sink, asked, records, held, watches }
+}
+
+/** Lets the request come as far as it comes by itself. */
+const settle = () => new Promise((resolve) => setImmediate(resolve))
+
+describe('a request', () => {
+  it('is answered by one engine', async () => {
+    const { outcome, sink, asked } = run([answers, answers])
+    expect([await outcome, asked, sink.text]).toEqual([
+      { kind: 'complete' },
+      ['a'],
+      ROLE() + TEXT('a') + FINISH('stop') + DONE_EVENT
+    ])
+  })
+
+  it.each([
+    ['refuses the connection', refusesConnection],
+    ['gives up before its first token', givesUp]
+  ])('goes to the next engine where one %s', async (_how, fails) => {
+    const { outcome, sink, asked } = run([fails, answers])
+    expect([await outcome, asked, sink.text]).toEqual([
+      { kind: 'complete' },
+      ['a', 'b'],
+      ROLE() + TEXT('a') + FINISH('stop') + DONE_EVENT
+    ])
+  })
+
+  it('never goes to another engine after the first token', async () => {
+    const { outcome, asked, sink } = run([breaksLate, answers])
+    await outcome
+    expect([asked, sink.text, sink.failure?.code]).toEqual([['a'], ROLE() + TEXT('a'), 'upstream_error'])
+  })
+
+  it('never goes to another engine when it is itself at fault', async () => {
+    const { outcome, asked, sink } = run([blames, answers])
+    await outcome
+    expect([asked, sink.failure?.message]).toEqual([['a'], 'too long'])
+  })
+
+  it('goes to no more engines than it may', async () => {
+    const { outcome, asked } = run([refusesConnection, refusesConnection, answers], new FakeSink(), 2)
+    await outcome
+    expect(asked).toEqual(['a', 'b'])
+  })
+
+  it('that no engine answers fails once', async () => {
+    const { outcome, sink, asked } = run([refusesConnection, refusesConnection])
+    await outcome
+    expect([asked, sink.failure?.code]).toEqual([['a', 'b'], 'upstream_error'])
+  })
+
+  it('without any engine is refused', async () => {
+    const { outcome, sink } = run([])
+    await outcome
+    expect(sink.failure?.code).toBe('no_engine')
+  })
+
+  it('whose reader leaves is over, and its reader is told nothing', async () => {
+    const { outcome, sink } = run([hangs])
+    await settle()
+    sink.leave()
+    expect([await outcome, sink.failure]).toEqual([{ kind: 'client_gone' }, undefined])
+  })
+
+  it('whose reader left before it began asks nobody', async () => {
+    const sink = new FakeSink()
+    sink.left = true
+    const { outcome, asked } = run([answers], sink)
+    expect([await outcome, asked]).toEqual([{ kind: 'client_gone' }, []])
+  })
+
+  it('that is stopped from outside tells its reader why', async () => {
+    const { outcome, sink, watches } = run([hangs])
+    await settle()
+    watches.stopAll(new GatewayError('shutting_down'))
+    await outcome
+    expect(sink.failure?.code).toBe('shutting_down')
+  })
+
+  it('in which something breaks tells its reader nothing of it', async () => {
+    const { outcome, sink } = run([
+      () => {
+        throw new Error('a mistake of ours')
+      }
+    ])
+    await outcome
+    expect(sink.failure?.message).toBe('The gateway failed. The request id is in the header.')
+  })
+})
+
+describe('however a request ends', () => {
+  it.each<[string, readonly Behaviour[], string]>([
+    ['complete', [answers], 'complete'],
+    ['after a retry', [refusesConnection, answers], 'complete'],
+    ['with an error', [breaksLate], 'error'],
+    ['refused by its engine', [blames], 'error'],
+    [
+      'by a mistake of ours',
+      [
+        () => {
+          throw new Error('a mistake')
+        }
+      ],
+      'error'
+    ]
+  ])('%s, everything is given back and it is recorded once', async (_how, behaviours, kind) => {
+    const { outcome, held, records } = run(behaviours)
+    await outcome
+    expect([held(), records.map((record) => record.outcome.kind)]).toEqual([[0, 0, 0], [kind]])
+  })
+
+  it('with its reader gone, everything is given back', async () => {
+    const { outcome, sink, held } = run([hangs])
+    await settle()
+    const before = held()
+    sink.leave()
+    await outcome
+    expect([before, held()]).toEqual([
+      [1, 1, 1],
+      [0, 0, 0]
+    ])
+  })
+
+  it('the record names the engine that was asked last and how many were', async () => {
+    const { outcome, records } = run([refusesConnection, answers])
+    await outcome
+    expect(records).toMatchObject([{ endpoint: 'b', attempts: 2 }])
+  })
+})

@@ -1,0 +1,112 @@
+// What the events of an answer mean, in vLLM's framing.
+import { describe, expect, it } from 'vitest'
+import { AnswerReader } from '../../../gateway/stream/answer.ts'
+import { DONE_EVENT, ERROR_FRAME, FINISH, ROLE, TEXT, USAGE } from '../../helpers/fakes.ts'
+
+/** Reads events one after another with one reader. */
+function readAll(events: readonly string[]) {
+  const reader = new AnswerReader()
+  const kinds = events.map((event) => {
+    const bytes = Buffer.from(event)
+    return reader.read(bytes, 0, bytes.length)
+  })
+  return { reader, kinds }
+}
+
+const data = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`
+const delta = (fields: object, reason: string | null = null) =>
+  data({ choices: [{ index: 0, delta: fields, finish_reason: reason }] })
+
+describe('the kind of an event', () => {
+  it.each([
+    ['a role chunk', ROLE(), 'empty'],
+    ['text', TEXT('Hello'), 'output'],
+    ['a space, which is text', TEXT(' '), 'output'],
+    ['an empty text', TEXT(''), 'empty'],
+    ['reasoning', delta({ reasoning: 'Let me see' }), 'output'],
+    ['a tool call', delta({ tool_calls: [{ index: 0, function: { arguments: '{' } }] }), 'output'],
+    ['an empty list of tool calls', delta({ tool_calls: [] }), 'empty'],
+    ['a refusal', delta({ refusal: 'No.' }), 'output'],
+    ['fields that are null', delta({ content: null, reasoning: null }), 'empty'],
+    ['text of a completion', data({ choices: [{ index: 0, text: 'Hi', finish_reason: null }] }), 'output'],
+    ['no text of a completion', data({ choices: [{ index: 0, text: '', finish_reason: null }] }), 'empty'],
+    ['a finish without text', FINISH('stop'), 'finish'],
+    ['a finish with text', FINISH('length', 'end'), 'finish'],
+    ['the usage chunk', USAGE(3, 4), 'usage'],
+    ['a chunk with nothing in it', data({ choices: [] }), 'empty'],
+    ['an error object', ERROR_FRAME(500, 'boom'), 'error'],
+    ['an error that is a sentence', data({ error: 'boom' }), 'error'],
+    ['an error that is null, beside a choice', data({ error: null, choices: [{ delta: { content: 'a' } }] }), 'output'],
+    ['[DONE]', DONE_EVENT, 'done'],
+    ['[DONE] without the space', 'data:[DONE]\n\n', 'done'],
+    ['[DONE] with CRLF', 'data: [DONE]\r\n\r\n', 'done'],
+    ['a comment', ': keep-alive\n\n', 'comment'],
+    ['fields without data', 'event: ping\nid: 3\n\n', 'comment'],
+    ['blank lines only', '\n\n', 'comment'],
+    ['half an object', 'data: {"choices":[\n\n', 'malformed'],
+    ['no JSON', 'data: hello\n\n', 'malformed'],
+    ['a number', 'data: 7\n\n', 'malformed'],
+    ['null', 'data: null\n\n', 'malformed'],
+    ['no data at all after the colon', 'data:\n\n', 'malformed'],
+    ['data in two lines', 'data: {"choices":\ndata: [{"delta":{"content":"a"}}]}\n\n', 'output'],
+    ['data with CRLF', TEXT('a').replaceAll('\n', '\r\n'), 'output'],
+    ['data after a comment in one event', `: hi\n${TEXT('a')}`, 'output'],
+    ['an event with a name', `event: message\n${TEXT('a')}`, 'output']
+  ])('of %s', (_what, event, kind) => {
+    expect(readAll([event]).kinds).toEqual([kind])
+  })
+
+  it.each(['choices', 'delta'])('does not throw where %s is no object', (field) => {
+    const event =
+      field === 'choices' ? data({ choices: 7 }) : data({ choices: [{ delta: 'x', finish_reason: 'stop' }] })
+    expect(['empty', 'finish']).toContain(readAll([event]).kinds[0])
+  })
+
+  it('does not throw where a choice is null', () => {
+    expect(() => readAll([data({ choices: [null] })])).not.toThrow()
+  })
+})
+
+describe('what a reader keeps', () => {
+  it('counts the events with output, a finish with text among them', () => {
+    expect(readAll([ROLE(), TEXT('a'), TEXT('b'), FINISH('stop', 'c')]).reader.outputEvents).toBe(3)
+  })
+
+  it('has the counts of the usage chunk', () => {
+    expect(readAll([TEXT('a'), FINISH('stop'), USAGE(7, 1)]).reader.usage).toEqual({
+      promptTokens: 7,
+      completionTokens: 1
+    })
+  })
+
+  it('has the newest counts where every chunk carries some', () => {
+    const at = (count: number) =>
+      TEXT('a', 0, { usage: { prompt_tokens: 7, total_tokens: 7 + count, completion_tokens: count } })
+    expect(readAll([at(1), at(2), at(3)]).reader.usage?.completionTokens).toBe(3)
+  })
+
+  it('keeps earlier counts where a later chunk says null', () => {
+    expect(readAll([USAGE(7, 1), TEXT('a', 0, { usage: null })]).reader.usage?.completionTokens).toBe(1)
+  })
+
+  it.each(['stop', 'length', 'tool_calls', 'abort', 'error'])('has the finish reason %s', (reason) => {
+    expect(readAll([TEXT('a'), TEXT('b'), FINISH(reason)]).reader.finishReason).toBe(reason)
+  })
+
+  it('has the status and the words of an error frame', () => {
+    const { errorStatus, errorMessage } = readAll([TEXT('a'), ERROR_FRAME(400, 'too long')]).reader
+    expect({ errorStatus, errorMessage }).toEqual({ errorStatus: 400, errorMessage: 'too long' })
+  })
+
+  it.each([200, 0, 700, 'BadRequest', null])('takes an error frame with the code %j for a 500', (code) => {
+    expect(readAll([data({ error: { message: 'x', code } })]).reader.errorStatus).toBe(500)
+  })
+
+  it('has the words of an error that is a sentence', () => {
+    expect(readAll([data({ error: 'boom' })]).reader.errorMessage).toBe('boom')
+  })
+
+  it('cuts the words of an error', () => {
+    expect(readAll([ERROR_FRAME(500, 'x'.repeat(10_000))]).reader.errorMessage).toHaveLength(500)
+  })
+})

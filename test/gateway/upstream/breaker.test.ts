@@ -1,0 +1,65 @@
+// An engine that keeps failing rests, longer each time.
+import { describe, expect, it } from 'vitest'
+import { createBreaker } from '../../../gateway/upstream/breaker.ts'
+
+function start() {
+  const clock = { nowMs: 5_000 }
+  const breaker = createBreaker(() => clock.nowMs)
+  const fail = (times = 1) => {
+    for (let i = 0; i < times; i++) breaker.report('failed')
+  }
+  /** How long it rests from now on, to 100 ms. */
+  const restMs = () => {
+    const since = clock.nowMs
+    while (!breaker.allowed) clock.nowMs += 100
+    return clock.nowMs - since
+  }
+  return { breaker, fail, restMs }
+}
+
+describe('a breaker', () => {
+  it.each([0, 1, 2])('lets requests through after %i failures', (times) => {
+    const { breaker, fail } = start()
+    fail(times)
+    expect(breaker.allowed).toBe(true)
+  })
+
+  it('rests for a second after three failures in a row', () => {
+    const { fail, restMs } = start()
+    fail(3)
+    expect(restMs()).toBe(1_000)
+  })
+
+  it('forgets failures at a success', () => {
+    const { breaker, fail } = start()
+    fail(2)
+    breaker.report('ok')
+    fail(2)
+    expect(breaker.allowed).toBe(true)
+  })
+
+  it('rests twice as long for each failure after a rest, up to half a minute', () => {
+    const { fail, restMs } = start()
+    fail(2)
+    const rests = Array.from({ length: 7 }, () => {
+      fail()
+      return restMs()
+    })
+    expect(rests).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
+  })
+
+  it('closes at the first success after a rest', () => {
+    const { breaker, fail, restMs } = start()
+    fail(3)
+    restMs()
+    breaker.report('ok')
+    fail(2)
+    expect(breaker.allowed).toBe(true)
+  })
+
+  it('takes the failures of requests that were at the engine together for one rest, the first one', () => {
+    const { fail, restMs } = start()
+    fail(50)
+    expect(restMs()).toBe(1_000)
+  })
+})

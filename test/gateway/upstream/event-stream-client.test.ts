@@ -1,0 +1,165 @@
+// The fast way upstream: its memory is lent, its connections are used again, and what it can't read goes another way.
+import { setImmediate as turn } from 'node:timers/promises'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { EngineHandler } from '../../../gateway/call.ts'
+import { createEventStreamClient } from '../../../gateway/upstream/event-stream-client.ts'
+import { leaseOf, RecordingHandler, serveBytes, serveEngine } from '../../helpers/engine-server.ts'
+import { fakeCall } from '../../helpers/fakes.ts'
+
+const clients: ReturnType<typeof createEventStreamClient>[] = []
+afterEach(() => {
+  for (const client of clients.splice(0)) client.destroy()
+})
+
+function create(fallBack: (handler: EngineHandler) => void = () => {}, poolIdleMs = 5_000) {
+  const client = createEventStreamClient(
+    { connectMs: 500, poolIdleMs },
+    { fallBack: (_lease, _call, handler) => fallBack(handler) }
+  )
+  clients.push(client)
+  return client
+}
+
+const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
+const chunkOf = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`
+
+/** Keeps what it is lent, as a sink with bytes that wait for its socket does. */
+class KeepingHandler extends RecordingHandler {
+  readonly kept: Buffer[] = []
+  atData: () => void = () => {}
+
+  override onData(bytes: Buffer, start = 0, end: number = bytes.length): void {
+    this.kept.push(bytes.subarray(start, end))
+    this.atData()
+  }
+
+  override onReadEnd(): boolean {
+    return true
+  }
+}
+
+describe('bytes that are kept', () => {
+  /** Reads one answer with a handler that keeps it, then another one; says what was kept. */
+  async function keep(first: string, atData: (handler: KeepingHandler) => void = () => {}) {
+    await using one = await serveBytes((socket) => socket.write(first))
+    await using two = await serveBytes((socket) => socket.write(HEAD + chunkOf('y'.repeat(2_000)) + chunkOf('')))
+    const client = create()
+    const keeping = new KeepingHandler()
+    keeping.atData = () => atData(keeping)
+    client.open(leaseOf(one.origin), fakeCall(), keeping)
+    while (keeping.kept.length === 0) await turn()
+    const other = new RecordingHandler()
+    client.open(leaseOf(two.origin), fakeCall(), other)
+    await other.over
+    return String(Buffer.concat(keeping.kept))
+  }
+
+  it('are not written over by the answer to somebody else', async () => {
+    expect(await keep(HEAD + chunkOf('data: secret\n\n'))).toBe('data: secret\n\n')
+  })
+
+  it('are not written over after their exchange was closed while it was told of them', async () => {
+    const abort = (handler: KeepingHandler) => handler.control?.abort(new Error('enough'))
+    expect(await keep(HEAD + chunkOf('data: secret\n\n'), abort)).toBe('data: secret\n\n')
+  })
+
+  it('are not written over after the answer was refused behind them', async () => {
+    expect(await keep(`${HEAD + chunkOf('data: secret\n\n')}no size\r\n`)).toBe('data: secret\n\n')
+  })
+})
+
+describe('a connection', () => {
+  it('that is used many times listens no more than at first', async () => {
+    const warnings: string[] = []
+    const hear = (warning: Error) => warnings.push(warning.name)
+    process.on('warning', hear)
+    await using engine = await serveEngine((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: {}\n\n')
+      response.end()
+    })
+    const client = create()
+    for (let i = 0; i < 20; i++) {
+      const handler = new RecordingHandler()
+      client.open(leaseOf(engine.origin), fakeCall(), handler)
+      await handler.over
+      await turn()
+    }
+    await turn()
+    process.off('warning', hear)
+    expect([engine.connections(), warnings]).toEqual([1, []])
+  })
+
+  it('that was idle for too long is not used again, not even in the moment in which it closes', async () => {
+    await using engine = await serveEngine((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: {}\n\n')
+      response.end()
+    })
+    const client = create(undefined, 50)
+    const [first, second] = [new RecordingHandler(), new RecordingHandler()]
+    first.onEnd = () => {
+      setTimeout(() => client.open(leaseOf(engine.origin), fakeCall(), second), 50)
+    }
+    client.open(leaseOf(engine.origin), fakeCall(), first)
+    expect(await second.over).toBe('end')
+  })
+
+  it('that its engine closed is not used again', async () => {
+    await using engine = await serveEngine((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.end('data: {}\n\n', () => setImmediate(() => response.socket?.destroy()))
+    })
+    const client = create()
+    const overs: string[] = []
+    for (let i = 0; i < 3; i++) {
+      const handler = new RecordingHandler()
+      client.open(leaseOf(engine.origin), fakeCall(), handler)
+      overs.push(await handler.over)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    expect(overs).toEqual(['end', 'end', 'end'])
+  })
+})
+
+describe('an answer that is not read here', () => {
+  it.each([
+    ['HTTP/1.0', 'HTTP/1.0 200 OK\r\n\r\n'],
+    ['both lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n'],
+    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na'],
+    ['another encoding', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n'],
+    ['no length', 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n'],
+    ['a folded header', 'HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n'],
+    ['an informational head', 'HTTP/1.1 103 Early Hints\r\n\r\n'],
+    ['no HTTP', 'SSH-2.0-OpenSSH\r\n\r\n\r\n']
+  ])('for its %s goes another way, untold', async (_what, bytes) => {
+    await using engine = await serveBytes((socket) => socket.write(bytes))
+    const fallen = Promise.withResolvers<EngineHandler>()
+    const handler = new RecordingHandler()
+    create(fallen.resolve).open(leaseOf(engine.origin), fakeCall(), handler)
+    expect([await fallen.promise, handler.status]).toEqual([handler, undefined])
+  })
+
+  it('is an error once its head was told', async () => {
+    await using engine = await serveBytes((socket) => socket.write(`${HEAD}5;ext=1\r\nhello\r\n`))
+    const handler = new RecordingHandler()
+    create().open(leaseOf(engine.origin), fakeCall(), handler)
+    expect(await handler.over).toContain('refused')
+  })
+})
+
+describe('an answer in pieces', () => {
+  const events = ['data: {"a":"猫"}\n\n', `data: ${'x'.repeat(300)}\n\n`, 'data: [DONE]\n\n']
+  const bytes = Buffer.from(`${HEAD}${events.map(chunkOf).join('')}0\r\n\r\n`)
+
+  it.each([1, 2, 3, 7, 64])('of %i bytes is told to the byte', async (size) => {
+    await using engine = await serveBytes(async (socket) => {
+      socket.setNoDelay(true)
+      for (let at = 0; at < bytes.length; at += size) {
+        socket.write(bytes.subarray(at, at + size))
+        if (size > 2) await turn()
+      }
+    })
+    const handler = new RecordingHandler()
+    create().open(leaseOf(engine.origin), fakeCall(), handler)
+    expect([await handler.over, handler.text]).toEqual(['end', events.join('')])
+  })
+})

@@ -1,0 +1,179 @@
+// The engines of all pools: leases are counted, engines come and go, and the choice looks at what is there now.
+import { describe, expect, it } from 'vitest'
+import type { Endpoint, Lease } from '../../../gateway/call.ts'
+import { createPool } from '../../../gateway/upstream/pool.ts'
+
+const endpoint = (id: string, pool = 'main'): Endpoint => ({ id, origin: `http://${id}`, pool, engineKey: undefined })
+const NONE: ReadonlySet<string> = new Set()
+
+/** Two engines, a and b, both healthy; `mark` is what a health probe would tell. */
+function start(ids: readonly string[] = ['a', 'b']) {
+  const marks = new Map<string, (healthy: boolean) => void>()
+  const stopped: string[] = []
+  const changes: string[] = []
+  const clock = { nowMs: 0 }
+  const pool = createPool({
+    poolOf: (model) => (model === 'm' ? 'main' : model),
+    now: () => clock.nowMs,
+    random: () => 0,
+    watchHealth: ({ id }, onChange) => {
+      marks.set(id, onChange)
+      return () => void stopped.push(id)
+    },
+    onChange: ({ id }, state) => void changes.push(`${id} ${state}`)
+  })
+  pool.setEndpoints(
+    'main',
+    ids.map((id) => endpoint(id))
+  )
+  const mark = (id: string, healthy: boolean) => marks.get(id)?.(healthy)
+  for (const id of ids) mark(id, true)
+  const inFlight = () => Object.fromEntries(pool.snapshot().map((engine) => [engine.endpoint.id, engine.inFlight]))
+  return { pool, mark, stopped, changes, clock, inFlight }
+}
+
+const idOf = (lease: Lease | undefined) => lease?.endpoint.id
+
+describe('a lease', () => {
+  it('goes to the engine with the fewest requests', () => {
+    const { pool } = start()
+    expect([1, 2, 3, 4].map(() => idOf(pool.lease('m', NONE)))).toEqual(['a', 'b', 'a', 'b'])
+  })
+
+  it('counts until it is disposed', () => {
+    const { pool, inFlight } = start()
+    const lease = pool.lease('m', NONE)
+    const during = inFlight()
+    lease?.[Symbol.dispose]()
+    expect([during, inFlight()]).toEqual([
+      { a: 1, b: 0 },
+      { a: 0, b: 0 }
+    ])
+  })
+
+  it('that is disposed twice counts once', () => {
+    const { pool, inFlight } = start(['a'])
+    const lease = pool.lease('m', NONE)
+    pool.lease('m', NONE)
+    lease?.[Symbol.dispose]()
+    lease?.[Symbol.dispose]()
+    expect(inFlight()).toEqual({ a: 1 })
+  })
+
+  it('is given back even where its user throws', () => {
+    const { pool, inFlight } = start(['a'])
+    const use = () => {
+      using lease = pool.lease('m', NONE)
+      throw new Error(`while at ${idOf(lease)}`)
+    }
+    expect(use).toThrow('while at a')
+    expect(inFlight()).toEqual({ a: 0 })
+  })
+
+  it('does not go to an engine that was tried', () => {
+    const { pool } = start()
+    expect(idOf(pool.lease('m', new Set(['a'])))).toBe('b')
+  })
+
+  it('is not to be had when every engine was tried', () => {
+    const { pool } = start()
+    expect(pool.lease('m', new Set(['a', 'b']))).toBeUndefined()
+  })
+
+  it('does not go to an engine that is not well', () => {
+    const { pool, mark } = start()
+    mark('a', false)
+    expect(idOf(pool.lease('m', NONE))).toBe('b')
+  })
+
+  it('is not to be had in a pool without engines', () => {
+    const { pool } = start()
+    expect(pool.lease('other', NONE)).toBeUndefined()
+  })
+
+  it('does not go to an engine that keeps failing, until that has rested', () => {
+    const { pool, clock } = start()
+    for (let i = 0; i < 3; i++) pool.lease('m', new Set(['b']))?.report('failed')
+    const during = idOf(pool.lease('m', NONE))
+    clock.nowMs = 60_000
+    expect([during, idOf(pool.lease('m', new Set(['b'])))]).toEqual(['b', 'a'])
+  })
+
+  it('goes to an engine that keeps failing where there is no other', () => {
+    const { pool } = start(['a'])
+    for (let i = 0; i < 9; i++) pool.lease('m', NONE)?.report('failed')
+    expect(idOf(pool.lease('m', NONE))).toBe('a')
+  })
+})
+
+describe('an engine that goes', () => {
+  it('gets no more leases', () => {
+    const { pool } = start()
+    pool.setEndpoints('main', [endpoint('b')])
+    expect([1, 2].map(() => idOf(pool.lease('m', NONE)))).toEqual(['b', 'b'])
+  })
+
+  it('is watched no more, and its going is told', () => {
+    const { pool, stopped, changes } = start()
+    pool.setEndpoints('main', [endpoint('b')])
+    expect([stopped, changes.at(-1)]).toEqual([['a'], 'a gone'])
+  })
+
+  it('may still give back an open lease', () => {
+    const { pool, inFlight } = start()
+    const lease = pool.lease('m', NONE)
+    pool.setEndpoints('main', [endpoint('b')])
+    lease?.[Symbol.dispose]()
+    expect(inFlight()).toEqual({ b: 0 })
+  })
+
+  it('is not well any more when its going is told', () => {
+    const counts: number[] = []
+    const pool = createPool({
+      poolOf: () => 'main',
+      now: () => 0,
+      random: () => 0,
+      watchHealth: (_endpoint, onChange) => {
+        queueMicrotask(() => onChange(true))
+        return () => {}
+      },
+      onChange: () => void counts.push(pool.healthyCount('main'))
+    })
+    pool.setEndpoints('main', [endpoint('a')])
+    return Promise.resolve().then(() => {
+      pool.setEndpoints('main', [])
+      expect(counts).toEqual([1, 0])
+    })
+  })
+})
+
+describe('an engine that stays', () => {
+  it('keeps its count and its health when the list is told again', () => {
+    const { pool, inFlight } = start()
+    pool.lease('m', NONE)
+    pool.setEndpoints('main', [endpoint('a'), endpoint('b'), endpoint('c')])
+    expect([inFlight(), pool.healthyCount('main')]).toEqual([{ a: 1, b: 0, c: 0 }, 2])
+  })
+
+  it('is not watched twice', () => {
+    const { pool, stopped } = start()
+    pool.setEndpoints('main', [endpoint('a'), endpoint('b')])
+    pool.close()
+    expect(stopped).toEqual(['a', 'b'])
+  })
+})
+
+describe('a new engine', () => {
+  it('gets no lease before its health is known', () => {
+    const { pool } = start(['a'])
+    pool.setEndpoints('main', [endpoint('new')])
+    expect(pool.lease('m', NONE)).toBeUndefined()
+  })
+
+  it('in one pool is none of another', () => {
+    const { pool, mark } = start(['a'])
+    pool.setEndpoints('other', [endpoint('x', 'other')])
+    mark('x', true)
+    expect([idOf(pool.lease('other', NONE)), idOf(pool.lease('m', NONE))]).toEqual(['x', 'a'])
+  })
+})

@@ -1,0 +1,169 @@
+// Starts a real gateway in front of simulated engines, in this process or in one of its own.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { hashKey } from '../../gateway/admission/keys.ts'
+import { type App, createApp } from '../../gateway/app.ts'
+import { parseConfig, type Settings } from '../../gateway/config.ts'
+import type { ConfigInput, KeyFile } from '../../gateway/contract.ts'
+import { type SimEngine, type SimOptions, startSimEngine } from '../../gateway/sim/engine.ts'
+import { createLog } from '../../gateway/telemetry/log.ts'
+
+export const KEY = 'sk-test-unrestricted'
+export const SMALL_KEY = 'sk-test-at-most-10-tokens'
+export const SECRET_KEY = 'sk-test-may-use-the-secret-model'
+export const MODEL = 'f3-7b-instruct'
+export const SECRET_MODEL = 'secret-model'
+
+const SALT = Buffer.alloc(32, 7).toString('base64')
+
+export const KEY_FILE: KeyFile = {
+  salt: SALT,
+  keys: [
+    { id: 'unrestricted', hash: hashKey(SALT, KEY) },
+    { id: 'small', hash: hashKey(SALT, SMALL_KEY), maxOutputTokens: 10 },
+    { id: 'secret', hash: hashKey(SALT, SECRET_KEY), models: [SECRET_MODEL, MODEL] }
+  ]
+}
+
+export interface TestGateway extends AsyncDisposable {
+  readonly app: App
+  readonly address: string
+  readonly engines: readonly SimEngine[]
+  /** The log so far, a parsed line each. */
+  readonly log: Record<string, unknown>[]
+  /** The value of a metric whose series has all of `labels`; 0 where there is none. */
+  metric(name: string, labels?: Record<string, string>): Promise<number>
+}
+
+/** A pace at which a test is quick and each token still comes on its own. */
+export const QUICK = { prefillOverheadMs: 2, prefillPerTokenMs: 0, interTokenMs: 2 }
+
+export type TestOptions = {
+  readonly engines?: Partial<SimOptions>[]
+  /** Merged over the default configuration; `pool` over its only pool. */
+  readonly config?: Partial<ConfigInput>
+  readonly pool?: Partial<ConfigInput['pools'][number]>
+}
+
+/** Starts simulated engines only. */
+export function startEngines(options: Partial<SimOptions>[] = [{}]): Promise<SimEngine[]> {
+  return Promise.all(
+    options.map((engine, index) =>
+      startSimEngine({ models: [MODEL, SECRET_MODEL], seed: index + 1, pace: QUICK, ...engine })
+    )
+  )
+}
+
+export function testConfig(urls: string[], options: TestOptions = {}): ConfigInput {
+  return {
+    region: 'test',
+    listen: { host: '127.0.0.1', port: 0 },
+    healthIntervalMs: 200,
+    ...options.config,
+    pools: [
+      {
+        name: 'test',
+        models: [
+          { name: MODEL, maxOutputTokens: 100_000 },
+          { name: SECRET_MODEL, restricted: true }
+        ],
+        engines: { urls },
+        ...options.pool
+      }
+    ]
+  }
+}
+
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 10_000
+): Promise<void> {
+  for (
+    const end = performance.now() + timeoutMs;
+    performance.now() < end;
+    await new Promise((go) => setTimeout(go, 5))
+  ) {
+    if (await condition()) return
+  }
+  throw new Error(`not within ${timeoutMs} ms: ${what}`)
+}
+
+/** Starts engines and a gateway over them in this process, and waits until it is ready. */
+export async function startGateway(options: TestOptions = {}): Promise<TestGateway> {
+  const engines = await startEngines(options.engines)
+  const log: Record<string, unknown>[] = []
+  const config = parseConfig(
+    testConfig(
+      engines.map(({ url }) => url),
+      options
+    ),
+    'of the test',
+    {}
+  )
+  const settings: Settings = { config, keyFile: KEY_FILE, engineKeys: new Map([['test', 'engine-key']]) }
+  const app = createApp(settings, createLog('info', { write: (line) => log.push(JSON.parse(line)) }))
+  const address = await app.listen()
+  if (!config.pools[0]?.waitForEngine) await until('the gateway is ready', () => app.readiness().ready)
+  return {
+    app,
+    address,
+    engines,
+    log,
+    metric: (name, labels) => readMetric(address, name, labels),
+    async [Symbol.asyncDispose]() {
+      await app.close()
+      await Promise.all(engines.map((engine) => engine.close()))
+    }
+  }
+}
+
+export async function readMetric(address: string, name: string, labels: Record<string, string> = {}): Promise<number> {
+  const text = await (await fetch(`${address}/metrics`)).text()
+  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
+  const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+  const matching = lines.filter((line) => wanted.every((label) => line.includes(label)))
+  return matching.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+}
+
+export interface GatewayProcess extends AsyncDisposable {
+  readonly address: string
+  readonly child: ChildProcess
+  /** What it wrote to stdout and stderr so far. */
+  output(): string
+  rssBytes(): number
+  /** Resolves to its exit code. */
+  exited: Promise<number | null>
+}
+
+/** Starts `gateway/main.ts` as a process of its own, with a configuration file and a key file as in a pod. */
+export async function spawnGateway(config: ConfigInput): Promise<GatewayProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-test-'))
+  const keysFile = join(folder, 'keys.json')
+  writeFileSync(keysFile, JSON.stringify(KEY_FILE))
+  writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, keysFile }))
+  const env = { PATH: process.env.PATH, SLUICE_CONFIG: join(folder, 'config.json') }
+  const child = spawn(process.execPath, ['gateway/main.ts'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (bytes) => (output += bytes))
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  const address = () => /"address":"([^"]+)"/.exec(output)?.[1]
+  await until('the gateway listens', () => address() !== undefined || child.exitCode !== null)
+  const listening = address()
+  if (listening === undefined) throw new Error(`the gateway did not start:\n${output}`)
+  await until('the gateway is ready', async () => (await fetch(`${listening}/readyz`)).ok)
+  return {
+    address: listening,
+    child,
+    exited,
+    output: () => output,
+    rssBytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) * 1024,
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null) child.kill('SIGKILL')
+      await exited
+      rmSync(folder, { recursive: true })
+    }
+  }
+}

@@ -1,0 +1,118 @@
+// Runs a real nginx in front of a gateway, configured as a controller would configure it from an Ingress's annotations.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { until } from './gateway.ts'
+import { findProgram } from './program.ts'
+
+export const NGINX = findProgram('nginx')
+
+type Directives = Readonly<Record<string, string>>
+
+/** What ingress-nginx 1.15 writes into a location of its own accord (rootfs/etc/nginx/template/nginx.tmpl). */
+const INGRESS_NGINX_DEFAULTS: Directives = {
+  proxy_http_version: '1.1',
+  proxy_buffering: 'off',
+  proxy_request_buffering: 'on',
+  proxy_read_timeout: '60s',
+  proxy_send_timeout: '60s',
+  client_max_body_size: '1m',
+  proxy_buffer_size: '4k',
+  proxy_buffers: '4 4k',
+  proxy_next_upstream: 'error timeout'
+}
+
+/** What F5's controller writes into a location of its own accord (internal/configs/version1/nginx.ingress.tmpl). */
+const F5_DEFAULTS: Directives = {
+  proxy_http_version: '1.1',
+  proxy_buffering: 'on',
+  proxy_read_timeout: '60s',
+  proxy_send_timeout: '60s',
+  client_max_body_size: '1m'
+}
+
+/** The directives that ingress-nginx makes of `nginx.ingress.kubernetes.io/*` annotations: its timeouts are seconds. */
+export function ingressNginxDirectives(annotations: Readonly<Record<string, string>>): Directives {
+  const directives = { ...INGRESS_NGINX_DEFAULTS }
+  const prefix = 'nginx.ingress.kubernetes.io/'
+  for (const [key, value] of Object.entries(annotations)) {
+    if (!key.startsWith(prefix)) continue
+    const name = key.slice(prefix.length)
+    if (name === 'proxy-body-size') directives.client_max_body_size = value
+    else if (name === 'proxy-read-timeout' || name === 'proxy-send-timeout')
+      directives[name.replaceAll('-', '_')] = `${value}s`
+    else if (name.startsWith('proxy-')) directives[name.replaceAll('-', '_')] = value
+  }
+  return directives
+}
+
+/** The directives that F5's controller makes of `nginx.org/*` annotations: its timeouts have units, its switches are booleans. */
+export function f5Directives(annotations: Readonly<Record<string, string>>): Directives {
+  const directives = { ...F5_DEFAULTS }
+  const names: Record<string, string> = {
+    'client-max-body-size': 'client_max_body_size',
+    'proxy-read-timeout': 'proxy_read_timeout',
+    'proxy-send-timeout': 'proxy_send_timeout'
+  }
+  for (const [key, value] of Object.entries(annotations)) {
+    const name = key.replace('nginx.org/', '')
+    if (name === 'proxy-buffering') directives.proxy_buffering = value === 'False' ? 'off' : 'on'
+    else if (names[name] !== undefined) directives[names[name]] = value
+  }
+  return directives
+}
+
+export interface Nginx extends AsyncDisposable {
+  readonly address: string
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** Starts nginx with `directives` in a location over `upstream`, on a free port of the loopback. */
+export async function startNginx(upstream: string, directives: Directives): Promise<Nginx> {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-nginx-'))
+  const port = await freePort()
+  const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (kind) => `${kind}_temp_path ${folder}/${kind};`
+  )
+  const location = Object.entries(directives).map(([name, value]) => `${name} ${value};`)
+  const config = `
+    worker_processes 1; daemon off; pid ${folder}/pid; error_log stderr warn;
+    events { worker_connections 256; }
+    http {
+      access_log off; ${temp.join(' ')}
+      upstream gateway { server ${new URL(upstream).host}; keepalive 16; }
+      server { listen 127.0.0.1:${port}; location /v1 { proxy_pass http://gateway; proxy_set_header Connection ""; ${location.join(' ')} } }
+    }`
+  writeFileSync(join(folder, 'nginx.conf'), config)
+  const child: ChildProcess = spawn(NGINX ?? 'nginx', ['-c', join(folder, 'nginx.conf'), '-p', folder], {
+    stdio: ['ignore', 'ignore', 'pipe']
+  })
+  let errors = ''
+  child.stderr?.on('data', (bytes) => (errors += bytes))
+  const exited = new Promise((resolve) => child.once('exit', resolve))
+  const address = `http://127.0.0.1:${port}`
+  await until(`nginx listens ${errors}`, () => {
+    if (child.exitCode !== null) throw new Error(`nginx ended: ${errors}`)
+    return fetch(address).then(
+      () => true,
+      () => false
+    )
+  })
+  return {
+    address,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGTERM')
+      await exited
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+}
