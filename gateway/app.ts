@@ -156,6 +156,7 @@ function registerRoutes(
     now,
     createdSeconds: Math.floor(Date.now() / 1000),
     stalledMs: config.budget.stalledMs,
+    countUsage: config.countUsage,
     exchange: (call, sink) =>
       exchange(call, sink, {
         ...states,

@@ -29,6 +29,10 @@ export interface Call {
   readonly maxTokens: number
   /** How many answers the request generates: `n` times the number of prompts. */
   readonly choices: number
+  /** The client did not ask for the usage that Sluice asked the engine for: its chunk goes no further. */
+  readonly hidesUsage: boolean
+  /** The client wants a last comment with the figures of its stream. */
+  readonly wantsTiming: boolean
   /** When the request was accepted, in ms of the app's monotonic clock. */
   readonly acceptedAtMs: number
 }

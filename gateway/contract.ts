@@ -25,6 +25,7 @@ export const ENGINE_HEALTH_PATH = '/health'
 export const HEADERS = {
   requestId: 'x-request-id',
   maxTokens: 'x-sluice-max-tokens',
+  timing: 'x-sluice-timing',
   buffering: 'x-accel-buffering'
 } as const
 
@@ -135,6 +136,11 @@ export const configSchema = z.strictObject({
    * way, and undici for everything else; `undici` is undici for everything.
    */
   engineClient: z.enum(['auto', 'undici']).default('auto'),
+  /**
+   * True asks engines for the usage of every stream (`stream_options.include_usage`), so that tokens are counted exactly;
+   * a client that did not ask for it never sees it. False is for engines that refuse the field.
+   */
+  countUsage: z.boolean().default(true),
   /** How many engines one request may try before its first byte. */
   maxAttempts: z.int().min(1).max(10).default(3),
   budget: timeBudgetSchema.prefault({}),

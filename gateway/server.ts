@@ -64,7 +64,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
   server.register(cors, {
     origin: options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins],
     methods: ['GET', 'HEAD', 'POST'],
-    exposedHeaders: [HEADERS.requestId, HEADERS.maxTokens, 'retry-after'],
+    exposedHeaders: [HEADERS.requestId, HEADERS.maxTokens, 'retry-after', 'server-timing'],
     maxAge: 600,
     strictPreflight: false
   })

@@ -1,12 +1,10 @@
-// The OpenAI routes: from a request to a frozen Call, handed to the exchange; and the list of models.
+// The OpenAI routes: each request becomes a Call for the exchange; and the list of models.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Catalog } from '../admission/catalog.ts'
 import type { Call, Headers, Outcome, Principal, Sink } from '../call.ts'
 import { ENGINE_PATHS, type EnginePath, HEADERS, PATHS } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import { HttpSink } from '../stream/sinks.ts'
-import { type JsonObject, parseJsonObject, setFields } from './json-body.ts'
-import { capOutput } from './output-cap.ts'
+import { type ToCallOptions, toCall } from './to-call.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -15,8 +13,7 @@ declare module 'fastify' {
   }
 }
 
-export interface OpenAiDeps {
-  readonly catalog: Catalog
+export interface OpenAiDeps extends ToCallOptions {
   readonly exchange: (call: Call, sink: Sink) => Promise<Outcome>
   /** Throws where the header carries no key that is known. */
   readonly authenticate: (authorization: string | undefined) => Principal
@@ -26,26 +23,6 @@ export interface OpenAiDeps {
   readonly createdSeconds: number
   readonly stalledMs: number
 }
-
-/** Fields that decide about limits. They go upstream once, as they were read here, however often and however they were spelt. */
-const DECISIVE = [
-  'model',
-  'stream',
-  'n',
-  'best_of',
-  'max_tokens',
-  'max_completion_tokens',
-  'prompt',
-  'prompt_embeds'
-] as const
-const READ: ReadonlySet<string> = new Set(DECISIVE)
-
-function pickGiven(body: JsonObject): JsonObject {
-  return Object.fromEntries(DECISIVE.filter((name) => body[name] !== undefined).map((name) => [name, body[name]]))
-}
-
-/** Client headers that go upstream: trace context, so that an engine's spans join the client's. */
-const FORWARDED = ['traceparent', 'tracestate'] as const
 
 /** Registers `/v1/*`. Every route in here wants a key. */
 export function registerOpenAiRoutes(app: FastifyInstance, deps: OpenAiDeps): void {
@@ -78,55 +55,11 @@ function principalOf(request: FastifyRequest): Principal {
 }
 
 async function answer(path: EnginePath, request: FastifyRequest, reply: FastifyReply, deps: OpenAiDeps): Promise<void> {
-  const call = toCall(path, request, deps)
-  const headers = { ...(reply.getHeaders() as Headers), [HEADERS.maxTokens]: String(call.maxTokens) }
+  const { id, headers } = request
+  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+  const received = { id, path, headers, body, principal: principalOf(request), acceptedAtMs: deps.now() }
+  const call = toCall(received, deps)
+  const ours = { ...(reply.getHeaders() as Headers), [HEADERS.maxTokens]: String(call.maxTokens) }
   reply.hijack()
-  await deps.exchange(call, new HttpSink(reply.raw, { headers, stalledMs: deps.stalledMs }))
-}
-
-/** Reads and checks what Sluice must know of a body; the rest is for the engine to judge. */
-function toCall(path: EnginePath, request: FastifyRequest, deps: OpenAiDeps): Call {
-  const principal = principalOf(request)
-  const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-  const body = parseJsonObject(bytes, READ)
-  const name = readModel(body)
-  const model = deps.catalog.find(principal, name)?.model
-  if (model === undefined) throw new GatewayError('model_not_found', { param: 'model' })
-  const stream = readStream(body)
-  const allowed = Math.min(model.maxOutputTokens, principal.maxOutputTokens ?? Number.POSITIVE_INFINITY)
-  const { maxTokens, choices, fields } = capOutput(path, body, allowed)
-  return Object.freeze({
-    id: request.id,
-    path,
-    operation: ENGINE_PATHS[path],
-    model: name,
-    stream,
-    body: setFields(bytes, { ...pickGiven(body), model: name, stream, ...fields }),
-    headers: pickForwarded(request),
-    principal,
-    maxTokens,
-    choices,
-    acceptedAtMs: deps.now()
-  })
-}
-
-function readModel(body: JsonObject): string {
-  const model = body.model
-  if (typeof model === 'string' && model !== '') return model
-  throw new GatewayError('invalid_request', { message: 'model must be a string: the name of a model.', param: 'model' })
-}
-
-function readStream(body: JsonObject): boolean {
-  const stream = body.stream ?? false
-  if (typeof stream === 'boolean') return stream
-  throw new GatewayError('invalid_request', { message: 'stream must be true or false.', param: 'stream' })
-}
-
-function pickForwarded(request: FastifyRequest): Record<string, string> {
-  const picked: Record<string, string> = {}
-  for (const name of FORWARDED) {
-    const value = request.headers[name]
-    if (typeof value === 'string') picked[name] = value
-  }
-  return picked
+  await deps.exchange(call, new HttpSink(reply.raw, { headers: ours, stalledMs: deps.stalledMs }))
 }

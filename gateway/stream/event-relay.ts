@@ -87,7 +87,10 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     }
     if (kind === 'done') this.#done = true
     if (kind !== 'comment') this.#progress = true
-    if (this.#begun || this.#begin(kind, run, start, end)) this.#pass(run, start, end)
+    if (kind === 'usage' && this.#context.call.hidesUsage) return true
+    if (!this.#begun && !this.#begin(kind, run, start, end)) return true
+    if (kind === 'done') this.#writeTiming()
+    this.#pass(run, start, end)
     return !this.#done
   }
 
@@ -116,21 +119,31 @@ export class EventRelay implements AnswerRelay, EventVisitor {
       this.#earlyBytes += end - start
       return false
     }
-    const { sink, watch } = this.#context
+    const { sink, watch, meter } = this.#context
     this.#begun = true
     watch.enter('streaming')
-    if (!sink.headSent) sink.head(200, SSE_HEADERS)
+    if (!sink.headSent) sink.head(200, { ...SSE_HEADERS, 'server-timing': meter.serverTiming() })
     for (const event of this.#early) this.#write(event)
     this.#early = []
     return true
   }
 
   #pass(run: Buffer, start: number, end: number): void {
-    if (this.#run !== run) {
+    if (this.#run !== run || this.#to !== start) {
+      this.#send()
       this.#run = run
       this.#from = start
     }
     this.#to = end
+  }
+
+  /** The last comment stands before `[DONE]`, after which most clients read no further. */
+  #writeTiming(): void {
+    const { call, meter } = this.#context
+    meter.lastToken()
+    if (!call.wantsTiming) return
+    this.#send()
+    this.#write(Buffer.from(meter.timingComment()))
   }
 
   #send(): void {
@@ -178,7 +191,6 @@ export class EventRelay implements AnswerRelay, EventVisitor {
   /** The reader's stream ends with `[DONE]`; the engine's is read to its end, so that its connection can be used again. */
   #finish(): void {
     this.flush()
-    this.#context.meter.lastToken()
     this.#context.sink.end()
     this.#context.resume()
   }
@@ -186,6 +198,7 @@ export class EventRelay implements AnswerRelay, EventVisitor {
   end(): Outcome {
     if (this.#done) return { kind: 'complete' }
     if (!this.#reader.finished) return this.#failed('the engine ended its stream in the middle of an answer')
+    this.#writeTiming()
     this.#write(DONE)
     this.#finish()
     return { kind: 'complete' }

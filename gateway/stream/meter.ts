@@ -12,6 +12,8 @@ export class Meter {
   #usage: Usage | undefined
   #endpoint: string | undefined
   #attempts = 0
+  #attemptedAtMs = 0
+  #connectedAtMs: number | undefined
 
   /** @param now a monotonic clock in ms, the one that `call.acceptedAtMs` was read from */
   constructor(call: Call, now: () => number) {
@@ -27,8 +29,29 @@ export class Meter {
   /** One more engine is asked. */
   attempt(endpoint: string): void {
     this.#endpoint = endpoint
+    this.#attemptedAtMs = this.#now()
+    this.#connectedAtMs = undefined
     this.#attempts++
     this.#reader = undefined
+  }
+
+  /** The engine has a connection, and gets the request. */
+  connected(): void {
+    this.#connectedAtMs = this.#now()
+  }
+
+  /** What is known when the head goes out, as a `Server-Timing` value: the wait for an engine and for its connection. */
+  serverTiming(): string {
+    const queueMs = (this.#admittedAtMs ?? this.#call.acceptedAtMs) - this.#call.acceptedAtMs
+    const connectMs = (this.#connectedAtMs ?? this.#attemptedAtMs) - this.#attemptedAtMs
+    return `queue;dur=${queueMs.toFixed(1)}, connect;dur=${connectMs.toFixed(1)}`
+  }
+
+  /** The figures of a stream that is whole, as an SSE comment. */
+  timingComment(): string {
+    const { ttftMs, outputTokens, interTokenMs } = this.finish({ kind: 'complete' })
+    const rate = interTokenMs === undefined || interTokenMs === 0 ? 0 : (1000 / interTokenMs) * this.#call.choices
+    return `: sluice ttft_ms=${(ttftMs ?? 0).toFixed(1)} tokens=${outputTokens} tokens_per_second=${rate.toFixed(1)}\n\n`
   }
 
   /** Counts what `reader` reads: the streamed answer of the newest attempt. */

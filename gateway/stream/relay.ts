@@ -64,6 +64,7 @@ class Attempt implements EngineHandler, RelayContext {
   onStart(engine: EngineControl): void {
     this.#engine = engine
     if (this.#settled) engine.abort(CLOSED)
+    else this.meter.connected()
   }
 
   onHead(status: number, headers: Headers): void {

@@ -56,7 +56,11 @@ export class WholeRelay implements AnswerRelay {
   }
 
   #head(): Headers {
-    return { 'content-type': this.#headers['content-type'] ?? 'application/json', 'cache-control': 'no-store' }
+    return {
+      'content-type': this.#headers['content-type'] ?? 'application/json',
+      'cache-control': 'no-store',
+      'server-timing': this.#context.meter.serverTiming()
+    }
   }
 
   #sendHeld(): void {

@@ -57,13 +57,23 @@ export class Connection implements ResponseVisitor, EngineControl {
     this.#exchanges++
     this.#headSeen = false
     this.#parser.reset()
-    if (!this.socket.connecting) this.socket.setTimeout(0)
+    if (this.socket.connecting) {
+      this.socket.once('connect', () => this.#send(exchange))
+      return
+    }
+    this.socket.setTimeout(0)
     this.socket.ref()
+    this.#send(exchange)
+  }
+
+  /** Sends nothing for a client that left while the connection was made: its handler aborts at the start. */
+  #send(exchange: Exchange): void {
+    exchange.handler.onStart(this)
+    if (this.#exchange !== exchange) return
     this.socket.cork()
     this.socket.write(exchange.head, 'latin1')
     this.socket.write(exchange.body)
     this.socket.uncork()
-    exchange.handler.onStart(this)
   }
 
   /** Waits for its next request, or for its end. */

@@ -42,10 +42,21 @@ export const QUICK = { prefillOverheadMs: 2, prefillPerTokenMs: 0, interTokenMs:
 
 export type TestOptions = {
   readonly engines?: Partial<SimOptions>[]
+  /** Engines of the test's own, besides the simulated ones. */
+  readonly urls?: string[]
   /** Merged over the default configuration; `pool` over its only pool. */
   readonly config?: Partial<ConfigInput>
   readonly pool?: Partial<ConfigInput['pools'][number]>
 }
+
+/** Both ways upstream; what holds for one must hold for the other. */
+export const WAYS = ['auto', 'undici'] as const
+
+/** `startGateway` by one of the ways. */
+export const startBy =
+  (engineClient: (typeof WAYS)[number]) =>
+  (options: TestOptions = {}) =>
+    startGateway({ ...options, config: { ...options.config, engineClient } })
 
 /** Starts simulated engines only. */
 export function startEngines(options: Partial<SimOptions>[] = [{}]): Promise<SimEngine[]> {
@@ -95,14 +106,8 @@ export async function until(
 export async function startGateway(options: TestOptions = {}): Promise<TestGateway> {
   const engines = await startEngines(options.engines)
   const log: Record<string, unknown>[] = []
-  const config = parseConfig(
-    testConfig(
-      engines.map(({ url }) => url),
-      options
-    ),
-    'of the test',
-    {}
-  )
+  const urls = [...engines.map(({ url }) => url), ...(options.urls ?? [])]
+  const config = parseConfig(testConfig(urls, options), 'of the test', {})
   const settings: Settings = { config, keyFile: KEY_FILE, engineKeys: new Map([['test', 'engine-key']]) }
   const app = createApp(settings, createLog('info', { write: (line) => log.push(JSON.parse(line)) }))
   const address = await app.listen()

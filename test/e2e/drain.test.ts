@@ -1,0 +1,74 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { SimEngine } from '../../gateway/sim/engine.ts'
+import { chat, eventsOf, openChat } from '../helpers/client.ts'
+import { type GatewayProcess, QUICK, spawnGateway, startEngines, testConfig, until } from '../helpers/gateway.ts'
+
+let engines: SimEngine[]
+let gateway: GatewayProcess
+beforeAll(async () => {
+  engines = await startEngines([{ maxModelLen: 100_000, kvBlocks: 100_000, pace: { ...QUICK, interTokenMs: 10 } }])
+})
+afterAll(() => Promise.all(engines.map((engine) => engine.close())))
+beforeEach(async () => {
+  const budget = { propagationMs: 600, drainMs: 1_500 }
+  gateway = await spawnGateway(
+    testConfig(
+      engines.map(({ url }) => url),
+      { config: { budget } }
+    )
+  )
+})
+afterEach(() => gateway[Symbol.asyncDispose]())
+
+const tokens = (count: number) => ({ body: { stream: true, max_tokens: count, ignore_eos: true } })
+
+describe('SIGTERM', () => {
+  it('fails readiness, serves new work for the propagation delay, finishes the open streams, and exits with 0', async () => {
+    const open = await chat(gateway.address, tokens(120))
+    gateway.child.kill('SIGTERM')
+    await until('it is unready', async () => (await fetch(`${gateway.address}/readyz`)).status === 503)
+    const late = await chat(gateway.address, tokens(5))
+    expect(late.status).toBe(200)
+    expect(late.headers.get('connection')).toBe('close')
+    expect(eventsOf(await late.text()).at(-1)).toBe('[DONE]')
+    const events = eventsOf(await open.text())
+    expect(events.filter((data) => data.includes('"error"'))).toEqual([])
+    expect(events.length).toBeGreaterThan(120)
+    expect(await gateway.exited).toBe(0)
+  })
+
+  it('tells the streams that outlive the grace period, frees the engine, and exits with 0', async () => {
+    const open = await chat(gateway.address, tokens(50_000))
+    gateway.child.kill('SIGTERM')
+    const events = eventsOf(await open.text())
+    expect(JSON.parse(events.at(-2) ?? '').error.code).toBe('shutting_down')
+    expect(events.at(-1)).toBe('[DONE]')
+    expect(await gateway.exited).toBe(0)
+    await until('the engine is free', () => engines[0]?.stats.running === 0)
+  })
+
+  it('takes no connection any more after the propagation delay', async () => {
+    const open = openChat(gateway.address, tokens(50_000))
+    ;(await open.head).resume()
+    gateway.child.kill('SIGTERM')
+    await until('it is closed', () =>
+      fetch(`${gateway.address}/healthz`).then(
+        () => false,
+        () => true
+      )
+    )
+    expect(gateway.child.exitCode).toBeNull()
+    open.leave()
+    expect(await gateway.exited).toBe(0)
+  })
+
+  it('ends at once when it comes twice', async () => {
+    const open = openChat(gateway.address, tokens(50_000))
+    const response = await open.head
+    response.on('error', () => undefined)
+    gateway.child.kill('SIGTERM')
+    await until('the first is heard', () => gateway.output().includes('"signal":"SIGTERM"'))
+    gateway.child.kill('SIGTERM')
+    expect(await gateway.exited).toBe(1)
+  })
+})

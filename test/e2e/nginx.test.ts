@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { deriveTimeBudget, timeBudgetSchema } from '../../gateway/contract.ts'
+import { INGRESS_PROFILES } from '../../infra/constructs/ingress-profiles/catalog.ts'
+import { openChat } from '../helpers/client.ts'
+import { QUICK, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
+import { f5Directives, ingressNginxDirectives, NGINX, startNginx } from '../helpers/nginx.ts'
+import { isMissing } from '../helpers/program.ts'
+
+const TOKENS = 60
+const limits = { ...deriveTimeBudget(timeBudgetSchema.parse({})).ingress, maxBodyBytes: 10_485_760 }
+const backend = { namespace: 'sluice', serviceName: 'gateway' }
+
+let gateway: TestGateway
+beforeAll(async () => {
+  gateway = await startGateway({ engines: [{ pace: { ...QUICK, interTokenMs: 15 } }] })
+})
+afterAll(() => gateway[Symbol.asyncDispose]())
+
+/** When each piece of a streamed answer arrived, in ms after the request. */
+async function arrivals(address: string): Promise<number[]> {
+  const startedMs = performance.now()
+  const response = await openChat(address, { body: { stream: true, max_tokens: TOKENS, ignore_eos: true } }).head
+  const times: number[] = []
+  for await (const _ of response) times.push(performance.now() - startedMs)
+  return times
+}
+
+/**
+ * Buffering that is sure to show. To an upstream that sends chunks, nginx 1.22 passes each on as it comes even with
+ * buffering on (it still spools for a slow reader); to one that it speaks HTTP/1.0 to, its own default, it waits for 4 KiB.
+ */
+const BUFFERING = { proxy_buffering: 'on', proxy_http_version: '1.0' }
+
+const NGINX_PROFILES = [
+  ['ingress-nginx', ingressNginxDirectives],
+  ['f5-nginx', f5Directives]
+] as const
+
+describe.skipIf(isMissing(NGINX, 'tests through a real nginx', 'install nginx (Debian: apt-get install nginx-light)'))(
+  'through nginx',
+  () => {
+    for (const [name, toDirectives] of NGINX_PROFILES) {
+      const directives = toDirectives(INGRESS_PROFILES[name].annotations(limits, backend))
+
+      it(`configured as ${name} is by its profile, tokens arrive one by one`, async () => {
+        await using nginx = await startNginx(gateway.address, directives)
+        expect((await arrivals(nginx.address)).length).toBeGreaterThan(TOKENS * 0.8)
+      })
+
+      it(`with ${name}'s buffering on and the gateway's header lost, they do not`, async () => {
+        const buffering = { ...directives, ...BUFFERING, proxy_ignore_headers: 'X-Accel-Buffering' }
+        await using nginx = await startNginx(gateway.address, buffering)
+        expect((await arrivals(nginx.address)).length).toBeLessThan(TOKENS * 0.3)
+      })
+
+      it(`with ${name}'s buffering on, the gateway's own header still makes them`, async () => {
+        await using nginx = await startNginx(gateway.address, { ...directives, ...BUFFERING })
+        expect((await arrivals(nginx.address)).length).toBeGreaterThan(TOKENS * 0.8)
+      })
+
+      it(`a client that leaves ${name} frees the engine`, async () => {
+        await using nginx = await startNginx(gateway.address, directives)
+        const aborted = gateway.engines[0]?.stats.aborted ?? 0
+        const open = openChat(nginx.address, { body: { stream: true, max_tokens: 5_000, ignore_eos: true } })
+        const response = await open.head
+        await new Promise((resolve) => response.once('data', resolve))
+        open.leave()
+        await until('the engine notices', () => gateway.engines[0]?.stats.aborted === aborted + 1)
+      })
+    }
+  }
+)
