@@ -6,7 +6,9 @@ const exclude = ['node_modules/**']
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [...exclude, 'test/e2e/**', 'test/cluster/**'] } },
+      {
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [...exclude, 'test/e2e/**', 'test/cluster/**'] }
+      },
       {
         test: {
           name: 'e2e',
