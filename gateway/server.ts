@@ -54,12 +54,13 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
     clientErrorHandler: answerBrokenRequest
   })
   let openResponses = 0
-  server.addHook('onRequest', async (request, reply) => {
+  server.addHook('onRequest', (request, reply, done) => {
     openResponses++
     reply.raw.once('close', () => openResponses--)
     reply.header(HEADERS.requestId, request.id)
     if (!deps.keepsConnections()) reply.header('connection', 'close')
     if (!deps.takesWork() && request.url.startsWith('/v1/')) throw new GatewayError('shutting_down')
+    done()
   })
   server.register(cors, {
     origin: options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins],

@@ -28,8 +28,9 @@ export interface OpenAiDeps extends ToCallOptions {
 export function registerOpenAiRoutes(app: FastifyInstance, deps: OpenAiDeps): void {
   app.decorateRequest('principal', null)
   app.register(async (guarded) => {
-    guarded.addHook('onRequest', async (request) => {
+    guarded.addHook('onRequest', (request, _reply, done) => {
       request.principal = deps.authenticate(request.headers.authorization)
+      done()
     })
     guarded.get(PATHS.models, async (request) => ({
       object: 'list',
@@ -59,6 +60,8 @@ async function answer(path: EnginePath, request: FastifyRequest, reply: FastifyR
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
   const received = { id, path, headers, body, principal: principalOf(request), acceptedAtMs: deps.now() }
   const call = toCall(received, deps)
+  // the call has the bytes that go upstream; a long prompt need not be held twice for as long as its answer takes
+  request.body = undefined
   const ours = { ...(reply.getHeaders() as Headers), [HEADERS.maxTokens]: String(call.maxTokens) }
   reply.hijack()
   await deps.exchange(call, new HttpSink(reply.raw, { headers: ours, stalledMs: deps.stalledMs }))
