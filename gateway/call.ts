@@ -54,6 +54,8 @@ export interface Sink {
   write(bytes: Buffer): boolean
   /** Sends bytes that are HTTP/1.1 chunks already, as `write` does; undefined where a sink can't pass them on as they are. */
   readonly writeFrames?: ((frames: Buffer) => boolean) | undefined
+  /** Sends now what a sink has gathered in this tick to send it at once; without it that goes out when the tick ends. */
+  flush(): void
   /** Bytes that were given may still be looked at: their memory must not be used again. */
   readonly pending: boolean
   end(): void

@@ -88,6 +88,7 @@ class Attempt implements EngineHandler, RelayContext {
 
   onReadEnd(): boolean {
     this.#answer?.flush?.()
+    this.sink.flush()
     return this.sink.pending
   }
 

@@ -22,6 +22,7 @@ export class HttpSink implements Sink {
   #onDrain: (() => void) | undefined
   /** The socket itself, once an event stream in chunks has begun on it: our frames go there without being framed again. */
   #socket: Socket | undefined
+  #corked = false
   writeFrames: ((frames: Buffer) => boolean) | undefined
 
   constructor(response: ServerResponse, options: HttpSinkOptions) {
@@ -65,14 +66,27 @@ export class HttpSink implements Sink {
     if (this.#streaming) this.#startStream()
   }
 
-  /** A response that waits behind another (pipelining), or that HTTP/1.0 asked for, has no socket or no chunks to write to. */
+  /**
+   * Takes the socket over, so that chunks reach it as they are, and gathers the head with the first of them. A response
+   * that waits behind another (pipelining) has no socket yet, one for HTTP/1.0 has no chunks: those stay with Node.
+   */
   #startStream(): void {
-    this.#response.flushHeaders()
     const { socket, chunkedEncoding } = this.#response
-    if (socket === null || !chunkedEncoding) return
-    this.#socket = socket
-    socket.on('drain', this.#drained)
-    this.writeFrames = (frames) => this.gone || socket.write(frames)
+    if (socket !== null && chunkedEncoding) {
+      this.#socket = socket
+      socket.on('drain', this.#drained)
+      this.writeFrames = (frames) => this.gone || socket.write(frames)
+      socket.cork()
+      this.#corked = true
+      process.nextTick(() => this.flush())
+    }
+    this.#response.flushHeaders()
+  }
+
+  flush(): void {
+    if (!this.#corked) return
+    this.#corked = false
+    this.#socket?.uncork()
   }
 
   write(bytes: Buffer): boolean {
@@ -84,6 +98,7 @@ export class HttpSink implements Sink {
     if (this.gone) return
     this.#ended = true
     this.#response.end()
+    this.flush()
     if (this.pending) {
       this.#response.setTimeout(this.#options.stalledMs, () => this.#response.destroy())
     }

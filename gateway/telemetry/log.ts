@@ -21,6 +21,8 @@ const round = (ms: number | undefined) => (ms === undefined ? undefined : Math.r
 export function logRequest(log: Logger, record: RequestRecord): void {
   const { call, outcome } = record
   const error = outcome.kind === 'error' ? outcome.error : undefined
+  const level = error !== undefined && error.status >= 500 ? 'warn' : 'info'
+  if (!log.isLevelEnabled(level)) return
   const line = {
     requestId: call.id,
     keyId: call.principal.keyId,
@@ -40,6 +42,5 @@ export function logRequest(log: Logger, record: RequestRecord): void {
     interTokenMs: round(record.interTokenMs),
     durationMs: round(record.durationMs)
   }
-  if (error !== undefined && error.status >= 500) log.warn(line, 'request')
-  else log.info(line, 'request')
+  log[level](line, 'request')
 }

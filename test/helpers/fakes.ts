@@ -39,6 +39,8 @@ export class FakeSink implements Sink {
     return this.left || this.ended
   }
 
+  flush(): void {}
+
   get headSent(): boolean {
     return this.status !== undefined
   }
