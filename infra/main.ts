@@ -1,5 +1,6 @@
 // Synthesizes the stack: one folder of manifests for each region, deterministic, or a list of what is wrong with it.
 import { App } from 'cdk8s'
+import { noticeUnplaced } from './charts/notices.ts'
 import { RegionalEndpoint } from './charts/regional-endpoint.ts'
 import { writeManifests } from './lib/manifests.ts'
 import { findDuplicates } from './lib/uniqueness.ts'
@@ -24,7 +25,7 @@ export function synthesize(input: StackInput, outdir: string): { files: string[]
   if (problems.length > 0) throw new StackError(problems)
   return {
     files: writeManifests(app, outdir),
-    notices: [...new Set(endpoints.flatMap((endpoint) => endpoint.notices))]
+    notices: [...new Set([...endpoints.flatMap((endpoint) => endpoint.notices), ...noticeUnplaced(checked)])]
   }
 }
 

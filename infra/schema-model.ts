@@ -2,11 +2,14 @@
 import { z } from 'zod'
 import { ENGINE_NAME } from './lib/names.ts'
 import { RESERVED_VARIABLES } from './lib/vllm-environment.ts'
-import { RESERVED_FLAGS, readFlag } from './lib/vllm-flags.ts'
+import { RESERVED_FLAGS, readFlag, splitFlagAndValue } from './lib/vllm-flags.ts'
+import { defaultMemoryGiB, defaultSharedMemoryGiB } from './lib/vllm-resources.ts'
 import { findMissingFlag, findRemovedFlag, findRemovedVariable, readVllmVersion } from './lib/vllm-versions.ts'
 import { crossCheck, image, named, type Problem, pickValid, secretKey } from './schema-parts.ts'
 
 const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'use one word of letters, digits, ., _ and -')
+
+const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'use the name of a variable')
 
 /** vLLM's settings; each is documented at `VllmSettings`. */
 const settingsSchema = z.strictObject({
@@ -61,7 +64,9 @@ const shape = z.strictObject({
   sharedMemoryGiB: z.int().min(1).max(1024).exactOptional(),
   hfTokenSecret: secretKey.exactOptional(),
   engineKeySecret: secretKey.exactOptional(),
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'use the name of a variable'), z.string()).exactOptional()
+  env: z.record(variable, z.string()).exactOptional(),
+  /** Variables that hold a secret, such as AWS_SECRET_ACCESS_KEY, by the Secret's name and key. */
+  secretEnv: z.record(variable, secretKey).exactOptional()
 })
 
 type Shape = Partial<Omit<z.output<typeof shape>, 'settings'>>
@@ -73,8 +78,9 @@ export const modelSchema = crossCheck(shape, (written) => {
   const settings: Settings = pickValid(settingsSchema, (written as { settings?: unknown } | null)?.settings)
   return [
     ...findSizeProblems(model, settings),
+    ...findMemoryProblems(model),
     ...findVersionProblems(model, settings),
-    ...findVariableProblems(model.env ?? {})
+    ...findVariableProblems(model)
   ]
 })
 
@@ -97,6 +103,16 @@ function findSizeProblems({ gpus, maxOutputTokens }: Shape, settings: Settings):
     ])
   }
   return problems
+}
+
+/** A tmpfs counts as the container's memory: what it holds the engine can't have. */
+function findMemoryProblems({ gpus, memoryGiB, sharedMemoryGiB }: Shape): Problem[] {
+  const memory = memoryGiB ?? (gpus === undefined ? undefined : defaultMemoryGiB(gpus))
+  if (memory === undefined || gpus === undefined) return []
+  const shared = sharedMemoryGiB ?? defaultSharedMemoryGiB(gpus)
+  if (shared < memory) return []
+  const path = memoryGiB === undefined ? 'sharedMemoryGiB' : 'memoryGiB'
+  return [[[path], `${shared} GiB of shared memory come out of memoryGiB ${memory}, and leave the engine none`]]
 }
 
 function findVersionProblems(model: Shape, settings: Settings): Problem[] {
@@ -129,20 +145,30 @@ function findVersionProblems(model: Shape, settings: Settings): Problem[] {
 
 function findReservedFlags(extraArgs: readonly string[]): Problem[] {
   return extraArgs.flatMap((argument, index): Problem[] => {
-    const flag = readFlag(argument)
+    const path = ['settings', 'extraArgs', index]
+    const split = splitFlagAndValue(argument)
+    const flag = readFlag(split?.[0] ?? argument)
     const instead = flag === undefined ? undefined : RESERVED_FLAGS[flag]
-    if (instead === undefined) return []
-    return [[['settings', 'extraArgs', index], `Sluice sets ${flag} itself: ${instead}`]]
+    if (instead !== undefined) return [[path, `Sluice sets ${flag} itself: ${instead}`]]
+    if (split === undefined) return []
+    return [[path, `vLLM takes this for one flag; write '${split.join('=')}', or two arguments`]]
   })
 }
 
-function findVariableProblems(env: Readonly<Record<string, string>>): Problem[] {
-  return Object.keys(env).flatMap((variable): Problem[] => {
+function findVariableProblems({ env = {}, secretEnv = {} }: Shape): Problem[] {
+  const problems = Object.keys(env).flatMap((variable): Problem[] => {
     const path = ['env', variable]
     if (RESERVED_VARIABLES.has(variable)) return [[path, 'Sluice sets it itself']]
-    if (/(TOKEN|SECRET|PASSWORD|API_?KEY|CREDENTIALS?)$/i.test(variable)) {
-      return [[path, 'a secret never stands in a manifest; use hfTokenSecret or engineKeySecret']]
+    if (/(TOKEN|SECRET|PASSW(OR)?D|(API|ACCESS|PRIVATE|SECRET)_?KEY|CREDENTIALS?)$/i.test(variable)) {
+      return [[path, 'a secret never stands in a manifest; name its Secret in secretEnv']]
     }
     return []
   })
+  for (const variable of Object.keys(secretEnv)) {
+    const path = ['secretEnv', variable]
+    if (RESERVED_VARIABLES.has(variable))
+      problems.push([path, 'Sluice sets it itself: use hfTokenSecret, engineKeySecret'])
+    else if (variable in env) problems.push([path, 'it stands in env, too; write it once'])
+  }
+  return problems
 }

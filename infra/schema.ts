@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { describeProblems, timeBudgetSchema } from '../gateway/contract.ts'
 import { INGRESS_CONTROLLERS } from './lib/ingress-controllers.ts'
-import { DNS_LABEL, ENGINE_NAME, HOST_NAME, OBJECT_NAME } from './lib/names.ts'
+import { DNS_LABEL, ENGINE_NAME, HOST_NAME, LABEL_KEY, LABEL_VALUE, OBJECT_NAME } from './lib/names.ts'
 import { findConflicts } from './schema-conflicts.ts'
 import { modelSchema } from './schema-model.ts'
 import { crossCheck, image, named, type Problem, pickValid, secretKey } from './schema-parts.ts'
@@ -24,12 +24,24 @@ const cacheSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('empty-dir'), sizeGiB: z.int().min(1).max(65_536) })
 ])
 
-const tolerationSchema = z.strictObject({
+const tolerationShape = z.strictObject({
   key: z.string().min(1).exactOptional(),
   operator: z.enum(['Exists', 'Equal']).exactOptional(),
   value: z.string().exactOptional(),
   effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).exactOptional(),
   tolerationSeconds: z.int().min(0).exactOptional()
+})
+
+/** The API server's own rules for tolerations, so that they are refused before an apply stops half-way. */
+const tolerationSchema = crossCheck(tolerationShape, (written) => {
+  const { key, operator = 'Equal', value, effect, tolerationSeconds } = pickValid(tolerationShape, written)
+  const problems: Problem[] = []
+  if (operator === 'Exists' && value) problems.push([['value'], 'operator Exists has no value; leave one of them out'])
+  if (operator === 'Equal' && key === undefined) problems.push([['key'], 'name the taint, or use operator Exists'])
+  if (tolerationSeconds !== undefined && effect !== 'NoExecute') {
+    problems.push([['tolerationSeconds'], 'only effect NoExecute has it'])
+  }
+  return problems
 })
 
 const placementShape = z.strictObject({
@@ -41,7 +53,7 @@ const placementShape = z.strictObject({
   cache: cacheSchema,
   /** How many requests may wait for this model before the next gets 429. Default: the gateway's. */
   maxQueued: z.int().min(0).max(100_000).exactOptional(),
-  nodeSelector: z.record(z.string(), z.string()).exactOptional(),
+  nodeSelector: z.record(named(LABEL_KEY), named(LABEL_VALUE)).exactOptional(),
   tolerations: z.array(tolerationSchema).exactOptional(),
   priorityClassName: named(OBJECT_NAME).exactOptional(),
   runtimeClassName: named(OBJECT_NAME).exactOptional()

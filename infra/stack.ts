@@ -97,7 +97,7 @@ export const stack: StackInput = {
       placements: [
         {
           model: 'llama-3-1-8b',
-          cache: { kind: 'new-claim', sizeGiB: 100 },
+          cache: { kind: 'new-claim', sizeGiB: 100, storageClassName: 'shared-files' },
           ...gpuNodes('NVIDIA-L40S')
         },
         {

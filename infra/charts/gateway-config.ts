@@ -31,7 +31,8 @@ export function gatewayConfigOf(region: Region, placed: readonly PlacedModel[]):
     maxBodyBytes,
     ...(corsOrigins === undefined ? {} : { corsOrigins }),
     budget: region.budget,
-    pools: placed.map((one) => poolOf(region, one))
+    // A gateway that is unready serves nothing, so one model without an engine must not take the others along.
+    pools: placed.map((one) => ({ ...poolOf(region, one), ...(placed.length > 1 ? { waitForEngine: true } : {}) }))
   }
 }
 

@@ -9,6 +9,7 @@ import { StreamingIngress } from '../constructs/streaming-ingress.ts'
 import type { Model, Region } from '../schema.ts'
 import { deployEngines } from './engines.ts'
 import { engineKeysOf, engineNameOf, gatewayConfigOf, placeModels } from './gateway-config.ts'
+import { noticeSharedClaims } from './notices.ts'
 
 /** Properties of `RegionalEndpoint`. */
 export interface RegionalEndpointProps {
@@ -51,6 +52,6 @@ export class RegionalEndpoint extends Construct {
       limits,
       backend: { ...backend, port: gateway.port }
     })
-    this.notices = ingress.notices
+    this.notices = [...ingress.notices, ...noticeSharedClaims(region)]
   }
 }

@@ -50,6 +50,8 @@ export class Gateway extends Construct {
     this.serviceName = props.name
     this.selectorLabels = selectorOf(identityOf(props))
 
+    // First: kubectl applies in this order, and no pod is made before its account is there.
+    new k8s.KubeServiceAccount(this, 'ServiceAccount', { metadata, automountServiceAccountToken: false })
     new k8s.KubeConfigMap(this, 'Config', { metadata, data })
     new k8s.KubeDeployment(this, 'Resource', {
       metadata,
@@ -66,7 +68,6 @@ export class Gateway extends Construct {
         ports: [{ name: 'http', port: this.port, targetPort: k8s.IntOrString.fromString('http') }]
       }
     })
-    new k8s.KubeServiceAccount(this, 'ServiceAccount', { metadata, automountServiceAccountToken: false })
     new k8s.KubePodDisruptionBudget(this, 'DisruptionBudget', {
       metadata,
       spec: allowOneEviction(this.selectorLabels)

@@ -54,7 +54,9 @@ export class StreamingIngress extends Construct {
 function renderAnnotations(props: StreamingIngressProps): Record<string, string> {
   return {
     ...props.profile.annotations(props.limits, props.backend),
-    ...(props.clusterIssuer === undefined ? {} : { 'cert-manager.io/cluster-issuer': props.clusterIssuer })
+    ...(props.clusterIssuer === undefined
+      ? {}
+      : { 'cert-manager.io/cluster-issuer': props.clusterIssuer, ...props.profile.certificateAnnotations })
   }
 }
 

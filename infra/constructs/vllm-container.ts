@@ -4,6 +4,7 @@ import { ENGINE_HEALTH_PATH, PORTS, type TimeBudget } from '../../gateway/contra
 import { restrictContainer } from '../lib/pod-security.ts'
 import type { SecretKey } from '../lib/secret.ts'
 import { renderVllmArgs, type VllmSettings } from '../lib/vllm-flags.ts'
+import { defaultMemoryGiB } from '../lib/vllm-resources.ts'
 
 /** Names of the pod's volumes that the container mounts. */
 export const CACHE_VOLUME = 'model-cache'
@@ -38,6 +39,8 @@ export interface VllmContainerProps {
   readonly engineKeySecret?: SecretKey
   /** Further environment variables; never a secret. @default none */
   readonly env?: Readonly<Record<string, string>>
+  /** Further environment variables that hold a secret. @default none */
+  readonly secretEnv?: Readonly<Record<string, SecretKey>>
 }
 
 export const DEFAULT_LOAD_SECONDS = 1800
@@ -81,10 +84,12 @@ function renderEnvironment(props: VllmContainerProps, loadSeconds: number): k8s.
     // vLLM gives its engine 600 s to get ready; the startup probe decides here.
     VLLM_ENGINE_READY_TIMEOUT_S: String(loadSeconds),
     VLLM_HTTP_TIMEOUT_KEEP_ALIVE: String(props.budget.keepAliveSeconds),
-    VLLM_MEDIA_URL_ALLOW_REDIRECTS: 'False',
+    // A number: vLLM reads it as bool(int(…)) when its service has started, and ends on a word (vllm/envs.py).
+    VLLM_MEDIA_URL_ALLOW_REDIRECTS: '0',
     VLLM_NO_USAGE_STATS: '1'
   }
   const secrets: [string, SecretKey | undefined][] = [
+    ...Object.entries(props.secretEnv ?? {}),
     ['HF_TOKEN', props.hfTokenSecret],
     ['VLLM_API_KEY', props.engineKeySecret]
   ]
@@ -114,7 +119,7 @@ function renderProbes(loadSeconds: number): Pick<k8s.Container, 'startupProbe' |
 
 function renderResources(props: VllmContainerProps): k8s.ResourceRequirements {
   const cpu = props.cpu ?? 4 * props.gpus
-  const memory = k8s.Quantity.fromString(`${props.memoryGiB ?? 32 * props.gpus}Gi`)
+  const memory = k8s.Quantity.fromString(`${props.memoryGiB ?? defaultMemoryGiB(props.gpus)}Gi`)
   const gpus = { [props.gpuResource ?? 'nvidia.com/gpu']: k8s.Quantity.fromNumber(props.gpus) }
   return {
     requests: { cpu: k8s.Quantity.fromNumber(cpu), memory, ...gpus },

@@ -6,6 +6,7 @@ import { versionOf } from '../lib/image.ts'
 import { labelsOf, selectorOf } from '../lib/labels.ts'
 import { restrictPod } from '../lib/pod-security.ts'
 import { allowOneEviction, spreadReplicas } from '../lib/spread.ts'
+import { defaultSharedMemoryGiB } from '../lib/vllm-resources.ts'
 import type { IModelCache } from './model-cache.ts'
 import {
   CACHE_VOLUME,
@@ -62,6 +63,8 @@ export class VllmDeployment extends Construct {
     const metadata = { name: props.name, labels }
     this.selectorLabels = selectorOf(identity)
 
+    // First: kubectl applies in this order, and no pod is made before its account is there.
+    new k8s.KubeServiceAccount(this, 'ServiceAccount', { metadata, automountServiceAccountToken: false })
     new k8s.KubeDeployment(this, 'Resource', {
       metadata,
       spec: {
@@ -80,7 +83,6 @@ export class VllmDeployment extends Construct {
         ports: [{ name: 'http', port: this.port, targetPort: k8s.IntOrString.fromString('http') }]
       }
     })
-    new k8s.KubeServiceAccount(this, 'ServiceAccount', { metadata, automountServiceAccountToken: false })
     new k8s.KubePodDisruptionBudget(this, 'DisruptionBudget', {
       metadata,
       spec: allowOneEviction(this.selectorLabels)
@@ -114,7 +116,7 @@ function renderRollout(
 }
 
 function renderPod(props: VllmDeploymentProps, selector: Record<string, string>): k8s.PodSpec {
-  const sharedMemoryGiB = props.sharedMemoryGiB ?? (props.gpus > 1 ? 8 : 2)
+  const sharedMemoryGiB = props.sharedMemoryGiB ?? defaultSharedMemoryGiB(props.gpus)
   return {
     serviceAccountName: props.name,
     automountServiceAccountToken: false,

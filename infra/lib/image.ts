@@ -24,7 +24,7 @@ export function findImageProblem(reference: string): string | undefined {
   if (image === undefined) return 'use repository:tag or repository@sha256:<64 hex digits>'
   if (image.digest !== undefined) return undefined
   if (image.tag === undefined) return `${reference} has no tag, which means latest; pin a version or a digest`
-  if (/^(latest|nightly|main|master|edge)\b/i.test(image.tag)) {
+  if (/^(latest|nightly|main|master|edge|stable|dev|develop|canary|head|trunk)\b/i.test(image.tag)) {
     return `the tag ${image.tag} moves; pin a version or a digest`
   }
   return undefined

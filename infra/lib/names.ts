@@ -27,6 +27,18 @@ export const OBJECT_NAME: NameRule = {
   message: 'use a Kubernetes object name: a-z, 0-9, - and ., starting and ending with a letter or digit'
 }
 
+/** The key of a node's label: a name, with a DNS prefix or without. */
+export const LABEL_KEY: NameRule = {
+  pattern: /^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/,
+  message: 'use the key of a label, such as nvidia.com/gpu.product'
+}
+
+/** The value of a label. */
+export const LABEL_VALUE: NameRule = {
+  pattern: /^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/,
+  message: 'use the value of a label: letters, digits, ., _ and -, at most 63 characters, in quotes'
+}
+
 /** A key inside a Secret. */
 export const SECRET_KEY: NameRule = {
   pattern: /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,253}$/,

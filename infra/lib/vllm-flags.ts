@@ -77,12 +77,23 @@ export const RESERVED_FLAGS: Readonly<Record<string, string>> = {
   '--port': 'probes, Service and gateway agree on the port',
   '--uds': 'the gateway speaks TCP',
   '--root-path': 'the gateway calls /v1',
+  '--config': 'a file could set any flag that is checked here; write settings',
+  '--grpc': 'the gateway speaks HTTP',
+  '--ssl-keyfile': 'probes and gateway speak plain HTTP inside the cluster',
+  '--ssl-certfile': 'probes and gateway speak plain HTTP inside the cluster',
+  '--download-dir': "weights are kept in the placement's cache",
   '--enable-request-id-headers': 'it is always on',
   '--disable-access-log-for-endpoints': 'the probes are left out of the log',
   '--data-parallel-size': 'write replicas: one engine a pod',
   '-dp': 'write replicas: one engine a pod',
   '--nnodes': 'an engine runs in one pod',
   '--headless': 'an engine has an HTTP server'
+}
+
+/** The parts of an argument that holds a flag and its value, which vLLM takes for one flag of a strange name. */
+export function splitFlagAndValue(argument: string): [flag: string, value: string] | undefined {
+  const [, flag, value] = /^(--?[A-Za-z][^\s=]*)\s+(.*\S)\s*$/s.exec(argument) ?? []
+  return flag === undefined || value === undefined ? undefined : [flag, value]
 }
 
 /** The arguments of `vllm serve`, in a stable order, the extra ones last. */

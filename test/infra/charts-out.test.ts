@@ -39,6 +39,16 @@ describe('charts-out', () => {
     }
   })
 
+  it('makes accounts and configuration before the pods that need them', () => {
+    for (const [file, text] of Object.entries(committed)) {
+      const kinds = parseManifests(text).map((one) => one.kind)
+      if (!kinds.includes('Deployment')) continue
+      for (const kind of ['ServiceAccount', 'ConfigMap', 'PersistentVolumeClaim']) {
+        expect(kinds.lastIndexOf(kind), `${kind} in ${file}`).toBeLessThan(kinds.indexOf('Deployment'))
+      }
+    }
+  })
+
   it('passes strict schema validation, every object of it', async () => {
     expect(objects.length).toBeGreaterThan(20)
     for (const object of objects) {

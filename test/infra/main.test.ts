@@ -49,6 +49,22 @@ describe('synthesize', () => {
       expect(notices.filter((notice) => notice.includes('retired'))).toHaveLength(1)
     })
   })
+
+  it('says which storage has to be shared, and which model is placed nowhere', () => {
+    const noticesOf = (cache: Parameters<typeof placement>[0], models = [model()]) =>
+      inTemporaryDirectory((directory) => {
+        const regions = [region({ placements: [placement(cache)] })]
+        return synthesize(stackOf({ models, regions }), directory).notices.join('\n')
+      })
+    expect(noticesOf({ cache: { kind: 'new-claim', sizeGiB: 9, storageClassName: 'files' } })).toMatch(
+      /storage class files must offer ReadWriteMany/
+    )
+    expect(noticesOf({ cache: { kind: 'new-claim', sizeGiB: 9 } })).toMatch(/the cluster's default storage class must/)
+    expect(noticesOf({})).not.toMatch(/ReadWriteMany|placed in no region/)
+    expect(noticesOf({}, [model(), model({ name: 'spare', servedName: 'spare' })])).toMatch(
+      /model spare is placed in no/
+    )
+  })
 })
 
 describe('node infra/main.ts', () => {

@@ -114,6 +114,59 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
     /extraArgs\[2\]: Sluice sets -tp itself: write settings\.tensorParallelSize/
   ],
   [
+    'a flag and its value in one argument, of Sluice and of somebody else',
+    withSettings({ extraArgs: ['--tensor-parallel-size 4', '--tool-call-parser hermes', '--x={"a": 1}'] }),
+    /extraArgs\[0\]: Sluice sets --tensor-parallel-size itself/,
+    /extraArgs\[1\]: vLLM takes this for one flag; write '--tool-call-parser=hermes'/
+  ],
+  [
+    'a file of flags, and a server that is not HTTP',
+    withSettings({ extraArgs: ['--config', 'x.yaml', '--grpc', '--ssl-keyfile=k'] }),
+    /extraArgs\[0\]: Sluice sets --config itself/,
+    /extraArgs\[2\]: Sluice sets --grpc itself/,
+    /extraArgs\[3\]: Sluice sets --ssl-keyfile itself/
+  ],
+  [
+    'shared memory that leaves the engine none',
+    withModel({ sharedMemoryGiB: 32 }),
+    /^models\[0\]\.sharedMemoryGiB: 32 GiB of shared memory come out of memoryGiB 32/
+  ],
+  [
+    'memory that shared memory uses up',
+    withModel({ memoryGiB: 2 }),
+    /^models\[0\]\.memoryGiB: 2 GiB of shared memory come out of memoryGiB 2/
+  ],
+  [
+    'a secret key of a cloud as a plain variable',
+    withModel({ env: { AWS_SECRET_ACCESS_KEY: 'x' } }),
+    /^models\[0\]\.env\.AWS_SECRET_ACCESS_KEY: a secret never stands .* secretEnv/
+  ],
+  [
+    'a variable of a Secret that is set elsewhere, too',
+    withModel({ env: { A: 'x' }, secretEnv: { A: { name: 's', key: 'a' }, HF_TOKEN: { name: 's', key: 'a' } } }),
+    /^models\[0\]\.secretEnv\.A: it stands in env, too/,
+    /^models\[0\]\.secretEnv\.HF_TOKEN: Sluice sets it itself: use hfTokenSecret/
+  ],
+  [
+    'tolerations that the API server refuses',
+    withPlacement({
+      tolerations: [
+        { key: 'a', operator: 'Exists', value: 'b' },
+        { operator: 'Equal', value: 'b' },
+        { key: 'a', operator: 'Exists', effect: 'NoSchedule', tolerationSeconds: 3 }
+      ]
+    }),
+    /tolerations\[0\]\.value: operator Exists has no value/,
+    /tolerations\[1\]\.key: name the taint/,
+    /tolerations\[2\]\.tolerationSeconds: only effect NoExecute/
+  ],
+  [
+    'a node label that no node has',
+    withPlacement({ nodeSelector: { 'nvidia.com/gpu.product': 'NVIDIA L40S' } }),
+    /placements\[0\]\.nodeSelector\.nvidia\.com\/gpu\.product: use the value of a label/
+  ],
+  ['the tag stable', withGateway({ image: 'ghcr.io/sluice/gateway:stable' }), /gateway\.image: the tag stable moves/],
+  [
     'a variable that this vLLM removed',
     withModel({ env: { VLLM_USE_V1: '1' } }),
     /^models\[0\]\.env\.VLLM_USE_V1: vLLM 0\.31\.0 has no VLLM_USE_V1/

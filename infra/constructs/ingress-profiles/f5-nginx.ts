@@ -17,6 +17,9 @@ export const f5Nginx: IngressProfile = {
         'websocket-services': serviceName
       }).map(([key, value]) => [`nginx.org/${key}`, value])
     ),
+  // Of two Ingresses of one host this controller takes the older, so a challenge has to go into this one; the temporary
+  // certificate that cert-manager then makes gets the challenge through the redirect to TLS.
+  certificateAnnotations: { 'acme.cert-manager.io/http01-edit-in-place': 'true' },
   serviceAnnotations: () => ({}),
   objects: () => [],
   notices: ({ drainSeconds }) => [

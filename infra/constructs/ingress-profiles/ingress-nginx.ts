@@ -21,6 +21,7 @@ export const ingressNginx: IngressProfile = {
         'ssl-redirect': 'true'
       }).map(([key, value]) => [`nginx.ingress.kubernetes.io/${key}`, value])
     ),
+  certificateAnnotations: {},
   serviceAnnotations: () => ({}),
   objects: () => [],
   notices: ({ drainSeconds }) => [

@@ -30,6 +30,8 @@ export interface IngressProfile {
   readonly docs: string
   /** Annotations of the Ingress. */
   annotations(limits: StreamLimits, backend: Backend): Record<string, string>
+  /** Annotations of an Ingress whose certificate cert-manager fills. */
+  readonly certificateAnnotations: Readonly<Record<string, string>>
   /** Annotations of the Service, for controllers that read them there. */
   serviceAnnotations(limits: StreamLimits, backend: Backend): Record<string, string>
   /** Objects of the controller's own kinds, in the Ingress's namespace. */

@@ -18,6 +18,7 @@ export const traefik: IngressProfile = {
     'traefik.ingress.kubernetes.io/router.entrypoints': 'websecure',
     'traefik.ingress.kubernetes.io/router.tls': 'true'
   }),
+  certificateAnnotations: {},
   serviceAnnotations: (_limits, backend) => ({
     'traefik.ingress.kubernetes.io/service.serverstransport': `${backend.namespace}-${transportName(backend)}@kubernetescrd`
   }),

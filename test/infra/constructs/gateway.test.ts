@@ -1,7 +1,7 @@
 // The gateway as it stands in the written YAML, held against the contract that its pods read.
 import { describe, expect, it } from 'vitest'
 import { configSchema, deriveTimeBudget, FILES, PATHS, timeBudgetSchema } from '../../../gateway/contract.ts'
-import { find, type Manifest, manifestsOf, model, podOf, region, stackOf } from '../stacks.ts'
+import { find, type Manifest, manifestsOf, model, placement, podOf, region, stackOf } from '../stacks.ts'
 
 const gateway = region().gateway
 const configOf = (manifests: Manifest[]) =>
@@ -36,6 +36,14 @@ describe('Gateway', () => {
     const { args, ports } = podOf(manifests, 'engine-llama').containers[0]
     expect(args).toContain('--max-num-seqs=77')
     expect(args).toContain(`--port=${ports[0].containerPort}`)
+  })
+
+  it('stays ready for its other models while the engines of one are gone', () => {
+    const waits = (manifests: Manifest[]) => configOf(manifests).pools.map(({ waitForEngine }) => waitForEngine)
+    const models = [model(), model({ name: 'other', servedName: 'other' })]
+    const both = region({ placements: [placement(), placement({ model: 'other' })] })
+    expect(waits(manifestsOf(stackOf({ models, regions: [both] })))).toEqual([true, true])
+    expect(waits(manifestsOf(stackOf()))).toEqual([false])
   })
 
   it('mounts every file that its configuration names, from Secrets by reference', () => {

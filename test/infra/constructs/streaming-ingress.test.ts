@@ -110,4 +110,21 @@ describe('StreamingIngress', () => {
     expect(ingress.metadata.annotations['cert-manager.io/cluster-issuer']).toBe('acme')
     expect(ingress.spec.ingressClassName).toBe('internal')
   })
+
+  it.each(INGRESS_CONTROLLERS)(
+    'lets cert-manager answer a challenge where %s takes one Ingress a host',
+    (controller) => {
+      const annotations = (tls: { secretName: string; clusterIssuer?: string }) =>
+        find(
+          manifestsOf(stackOf({ regions: [region({ ingress: { ...region().ingress, controller, tls } })] })),
+          'Ingress',
+          'gateway'
+        ).metadata.annotations
+      const inPlace = 'acme.cert-manager.io/http01-edit-in-place'
+      expect(annotations({ secretName: 'tls', clusterIssuer: 'acme' })[inPlace]).toBe(
+        controller === 'f5-nginx' ? 'true' : undefined
+      )
+      expect(annotations({ secretName: 'tls' })).not.toHaveProperty([inPlace])
+    }
+  )
 })

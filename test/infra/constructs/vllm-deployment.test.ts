@@ -80,12 +80,19 @@ describe('VllmDeployment', () => {
       name: 'VLLM_API_KEY',
       valueFrom: { secretKeyRef: { name: 'key', key: 'k' } }
     })
+    const more = containerOf(engineOf({ secretEnv: { AWS_SECRET_ACCESS_KEY: token } }))
+    expect(more.env).toContainEqual({ name: 'AWS_SECRET_ACCESS_KEY', valueFrom: { secretKeyRef: token } })
     const { mountPath } = container.volumeMounts.find((mount: Manifest) => mount.name === 'model-cache')
     for (const name of ['HF_HOME', 'VLLM_CACHE_ROOT']) {
       expect(container.env.find((one: Manifest) => one.name === name).value.startsWith(`${mountPath}/`)).toBe(true)
     }
-    expect(container.env).toContainEqual({ name: 'VLLM_MEDIA_URL_ALLOW_REDIRECTS', value: 'False' })
     expect(container.env).toContainEqual({ name: 'VLLM_NO_USAGE_STATS', value: '1' })
+  })
+
+  it('switches with numbers: vLLM ends at its start on a word that it reads with int()', () => {
+    const { env } = containerOf(engineOf({}))
+    expect(env).toContainEqual({ name: 'VLLM_MEDIA_URL_ALLOW_REDIRECTS', value: '0' })
+    for (const { name, value } of env) expect(value, name).not.toMatch(/^(true|false|yes|no|on|off)$/i)
   })
 
   it('never takes the last replica down, unless the stack says recreate', () => {

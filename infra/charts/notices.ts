@@ -1,0 +1,24 @@
+// What a stack's manifests take for granted of the cluster, and what of the stack is left unused.
+import type { Region, Stack } from '../schema.ts'
+
+/** A sentence for each model that no region places: a stack that has it makes nothing of it. */
+export function noticeUnplaced({ models, regions }: Stack): string[] {
+  const placed = new Set(regions.flatMap((region) => region.placements.map(({ model }) => model)))
+  return models
+    .filter(({ name }) => !placed.has(name))
+    .map(({ name }) => `model ${name} is placed in no region, so nothing is made for it.`)
+}
+
+/**
+ * A sentence for each storage class that has to share files. Drivers of shared file systems mostly leave `fsGroup` alone
+ * (https://kubernetes.io/docs/tasks/configure-pod-container/security-context/), and engines run as user 2000, group 0.
+ */
+export function noticeSharedClaims({ placements }: Region): string[] {
+  const classes = placements.flatMap(({ cache }) =>
+    cache.kind === 'new-claim' && cache.accessMode === 'ReadWriteMany' ? [cache.storageClassName ?? ''] : []
+  )
+  return [...new Set(classes)].map((name) => {
+    const which = name === '' ? "the cluster's default storage class" : `storage class ${name}`
+    return `${which} must offer ReadWriteMany, which block storage does not, in directories that user 2000 or group 0 may write.`
+  })
+}
