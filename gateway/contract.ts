@@ -192,6 +192,13 @@ export type KeyFile = z.output<typeof keyFileSchema>
 export function describeProblems(error: z.ZodError): string[] {
   return error.issues.map((issue) => {
     const path = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
-    return `${path.replace(/^\./, '') || 'the whole'}: ${issue.message}`
+    return `${path.replace(/^\./, '') || 'the whole'}: ${describeIssue(issue)}`
   })
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') return `there is no field ${issue.keys.join(', ')} here; is it misspelt?`
+  if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined'))
+    return `is missing; give a ${issue.expected}`
+  return issue.message
 }
