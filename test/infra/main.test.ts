@@ -1,6 +1,6 @@
 // The synth as a whole: determinism, cleaning up, notices, and what the command prints.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { StackError, synthesize } from '../../infra/main.ts'
@@ -91,5 +91,16 @@ describe('node infra/main.ts', () => {
       expect.stringMatching(/^regions\[0\]\.namespace: use a DNS label/)
     ])
     expect(existsSync('nowhere')).toBe(false)
+  })
+
+  it('with --check says nothing of a good stack, and writes nothing', () => {
+    inTemporaryDirectory((directory) => {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [main, '--check'], {
+        env: { ...process.env, CDK8S_OUTDIR: directory },
+        encoding: 'utf8'
+      })
+      expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' })
+      expect(readdirSync(directory)).toEqual([])
+    })
   })
 })
