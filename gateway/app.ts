@@ -104,6 +104,7 @@ function createStates(config: Config, log: Logger): States {
   })
   const pool = createPool({
     poolOf,
+    maxActiveOf: (name) => must(pools, name).maxActivePerEngine,
     now,
     random: Math.random,
     watchHealth: (endpoint, onChange) =>
@@ -121,7 +122,9 @@ function createStates(config: Config, log: Logger): States {
   const queue = createQueue([...pools.keys()], {
     poolOf,
     limitsOf: (name) => must(pools, name),
-    capacityOf: (name) => pool.healthyCount(name) * must(pools, name).maxActivePerEngine
+    roomOf: (name) => pool.room(name),
+    inFlightOf: (name) => pool.inFlight(name),
+    hasEngine: (name) => pool.healthyCount(name) > 0
   })
   const watches = createWatches(config.budget, { now })
   const metrics = createMetrics({ queues: () => queue.snapshot(), engines: () => pool.snapshot() })

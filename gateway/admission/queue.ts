@@ -34,8 +34,12 @@ export interface QueueDeps {
   /** The pool that serves a model; it exists for every model of the configuration. */
   readonly poolOf: (model: string) => string
   readonly limitsOf: (pool: string) => QueueLimits
-  /** How many requests the pool's ready engines run at once: 0 when none is ready. */
-  readonly capacityOf: (pool: string) => number
+  /** How many more requests the pool's engines take at once. */
+  readonly roomOf: (pool: string) => number
+  /** How many requests of the pool are at an engine. */
+  readonly inFlightOf: (pool: string) => number
+  /** Whether the pool has a healthy engine, full or not. */
+  readonly hasEngine: (pool: string) => boolean
 }
 
 interface Line {
@@ -49,7 +53,8 @@ interface Line {
 export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
   const lines = new Map<string, Line>()
   for (const pool of pools) lines.set(pool, { pool, limits: deps.limitsOf(pool), active: 0, waiting: new Set() })
-  const isFree = (line: Line) => line.active < deps.capacityOf(line.pool)
+  // those who hold a slot and are at no engine yet, or between two, have a claim on the room that there is
+  const isFree = ({ pool, active }: Line) => deps.roomOf(pool) > active - deps.inFlightOf(pool)
   const pump = (line: Line) => {
     for (const enter of line.waiting) {
       if (!isFree(line)) return
@@ -62,7 +67,7 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
       if (line === undefined) return refused('no_engine')
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
       if (line.waiting.size === 0 && isFree(line)) return take(line, () => pump(line))
-      if (!line.limits.waitForEngine && deps.capacityOf(line.pool) === 0) return refused('no_engine')
+      if (!line.limits.waitForEngine && !deps.hasEngine(line.pool)) return refused('no_engine')
       if (line.waiting.size >= line.limits.maxQueued) return refused('queue_full')
       return wait(line, waiter, () => pump(line))
     },

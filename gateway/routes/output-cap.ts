@@ -1,7 +1,8 @@
 // How many tokens a request may generate: what was asked, under what the model and the key allow. Pure.
 import type { EnginePath } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
-import type { JsonObject } from './json-body.ts'
+import type { JsonBody } from './json-body.ts'
+import { countItems } from './json-scan.ts'
 
 /** OpenAI's own bound on `n`. */
 const MAX_N = 128
@@ -19,7 +20,7 @@ export interface OutputCap {
  * The cap of one request. `allowed` bounds all of its choices together, so each gets an equal share; a request that asks
  * for less gets what it asks for, and one that asks for nothing gets the share. Throws `invalid_request` with the field.
  */
-export function capOutput(path: EnginePath, body: JsonObject, allowed: number): OutputCap {
+export function capOutput(path: EnginePath, body: JsonBody, allowed: number): OutputCap {
   const { choices, generated } = countChoices(path, body)
   const share = Math.floor(allowed / generated)
   if (share < 1) {
@@ -27,7 +28,7 @@ export function capOutput(path: EnginePath, body: JsonObject, allowed: number): 
     throw new GatewayError('invalid_request', { message, param: 'n' })
   }
   const names = path === '/v1/chat/completions' ? ['max_completion_tokens', 'max_tokens'] : ['max_tokens']
-  const given = names.filter((name) => body[name] != null)
+  const given = names.filter((name) => body.get(name) != null)
   const asked = given.map((name) => readCount(body, name, Number.MAX_SAFE_INTEGER))
   const maxTokens = Math.min(share, ...asked)
   const fields = Object.fromEntries((given.length > 0 ? given : ['max_tokens']).map((name) => [name, maxTokens]))
@@ -35,22 +36,26 @@ export function capOutput(path: EnginePath, body: JsonObject, allowed: number): 
 }
 
 /** `best_of` generates more than the answer shows. */
-function countChoices(path: EnginePath, body: JsonObject): { choices: number; generated: number } {
-  const n = body.n == null ? 1 : readCount(body, 'n', MAX_N)
+function countChoices(path: EnginePath, body: JsonBody): { choices: number; generated: number } {
+  const n = body.get('n') == null ? 1 : readCount(body, 'n', MAX_N)
   if (path !== '/v1/completions') return { choices: n, generated: n }
-  const bestOf = body.best_of == null ? n : readCount(body, 'best_of', MAX_N)
-  const prompts = Math.max(1, countPrompts(body.prompt) + countPrompts(body.prompt_embeds))
+  const bestOf = body.get('best_of') == null ? n : readCount(body, 'best_of', MAX_N)
+  const prompts = Math.max(1, countPrompts(body.raw('prompt')) + countPrompts(body.raw('prompt_embeds')))
   return { choices: n * prompts, generated: Math.max(n, bestOf) * prompts }
 }
 
-/** A list of strings or of token lists is a prompt each; a list of tokens is one. */
-function countPrompts(prompt: unknown): number {
-  if (prompt == null) return 0
-  return !Array.isArray(prompt) || typeof prompt[0] === 'number' ? 1 : prompt.length
+const MINUS = 0x2d
+const isNumber = (byte: number) => byte === MINUS || (byte >= 0x30 && byte <= 0x39)
+
+/** A list of strings or of token lists is a prompt each; a list of tokens is one. It is counted, not parsed: it may be long. */
+function countPrompts(prompt: Buffer | undefined): number {
+  if (prompt === undefined || prompt.toString('latin1', 0, 4) === 'null') return 0
+  const list = countItems(prompt)
+  return list === undefined || isNumber(list.first) ? 1 : list.items
 }
 
-function readCount(body: JsonObject, name: string, max: number): number {
-  const value = body[name]
+function readCount(body: JsonBody, name: string, max: number): number {
+  const value = body.get(name)
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) return value
   const range = max === Number.MAX_SAFE_INTEGER ? 'of at least 1' : `from 1 to ${max}`
   throw new GatewayError('invalid_request', { message: `${name} must be a whole number ${range}.`, param: name })

@@ -4,7 +4,7 @@ import type { Catalog } from '../admission/catalog.ts'
 import type { Call, Principal } from '../call.ts'
 import { ENGINE_PATHS, type EnginePath, HEADERS } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
-import { type JsonObject, parseJsonObject, setFields } from './json-body.ts'
+import { type JsonBody, type JsonObject, readJsonBody } from './json-body.ts'
 import { capOutput } from './output-cap.ts'
 
 /** One request, as far as a call depends on it. */
@@ -24,19 +24,11 @@ export interface ToCallOptions {
   readonly countUsage: boolean
 }
 
-/** Fields that decide about limits. They go upstream once, as they were read here, however often and however they were spelt. */
-const DECISIVE = [
-  'model',
-  'stream',
-  'stream_options',
-  'n',
-  'best_of',
-  'max_tokens',
-  'max_completion_tokens',
-  'prompt',
-  'prompt_embeds'
-] as const
-const READ: ReadonlySet<string> = new Set(DECISIVE)
+/**
+ * Fields that decide about limits and are not set here. They go upstream once, as they were read, however often and
+ * however they were spelt.
+ */
+const ONCE: ReadonlySet<string> = new Set(['n', 'best_of', 'prompt', 'prompt_embeds', 'stream_options'])
 
 /** Client headers that go upstream: trace context, so that an engine's spans join the client's. */
 const FORWARDED = ['traceparent', 'tracestate'] as const
@@ -44,7 +36,7 @@ const FORWARDED = ['traceparent', 'tracestate'] as const
 /** Reads and checks what Sluice must know of a request; the rest is for the engine to judge. Throws a `GatewayError`. */
 export function toCall(received: Received, { catalog, countUsage }: ToCallOptions): Call {
   const { id, path, headers, principal, acceptedAtMs } = received
-  const body = parseJsonObject(received.body, READ)
+  const body = readJsonBody(received.body)
   const name = readModel(body)
   const model = catalog.find(principal, name)?.model
   if (model === undefined) throw new GatewayError('model_not_found', { param: 'model' })
@@ -58,7 +50,7 @@ export function toCall(received: Received, { catalog, countUsage }: ToCallOption
     operation: ENGINE_PATHS[path],
     model: name,
     stream,
-    body: setFields(received.body, { ...pick(body, DECISIVE), model: name, stream, ...usage, ...fields }),
+    body: body.with({ model: name, stream, ...usage, ...fields }, ONCE),
     headers: pickForwarded(headers),
     principal,
     maxTokens,
@@ -69,28 +61,25 @@ export function toCall(received: Received, { catalog, countUsage }: ToCallOption
   })
 }
 
-const pick = (body: JsonObject, names: readonly string[]): JsonObject =>
-  Object.fromEntries(names.filter((name) => body[name] !== undefined).map((name) => [name, body[name]]))
-
 /**
  * `stream_options` that ask for usage; undefined where the client's ask already, or are something that the engine should
  * judge.
  */
-function askForUsage(body: JsonObject): JsonObject | undefined {
-  const options = body.stream_options ?? {}
+function askForUsage(body: JsonBody): JsonObject | undefined {
+  const options = body.get('stream_options') ?? {}
   if (typeof options !== 'object' || Array.isArray(options)) return undefined
   if ((options as JsonObject).include_usage === true) return undefined
   return { stream_options: { ...options, include_usage: true } }
 }
 
-function readModel(body: JsonObject): string {
-  const model = body.model
+function readModel(body: JsonBody): string {
+  const model = body.get('model')
   if (typeof model === 'string' && model !== '') return model
   throw new GatewayError('invalid_request', { message: 'model must be a string: the name of a model.', param: 'model' })
 }
 
-function readStream(body: JsonObject): boolean {
-  const stream = body.stream ?? false
+function readStream(body: JsonBody): boolean {
+  const stream = body.get('stream') ?? false
   if (typeof stream === 'boolean') return stream
   throw new GatewayError('invalid_request', { message: 'stream must be true or false.', param: 'stream' })
 }

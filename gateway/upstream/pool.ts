@@ -1,10 +1,12 @@
 // The engines of all pools as they are now, and the leases on them.
 import type { Endpoint, Lease } from '../call.ts'
 import { type Breaker, createBreaker } from './breaker.ts'
-import { type Candidate, pickEngine } from './policy.ts'
+import { type Candidate, countRoom, pickEngine } from './policy.ts'
 
 export interface PoolDeps {
   readonly poolOf: (model: string) => string
+  /** How many requests an engine of a pool gets at once. */
+  readonly maxActiveOf: (pool: string) => number
   readonly now: () => number
   readonly random: () => number
   /** Starts to watch an engine's health; the returned function stops. */
@@ -27,6 +29,10 @@ export interface Pool {
   setEndpoints(pool: string, endpoints: readonly Endpoint[]): void
   /** How many engines of a pool are healthy. */
   healthyCount(pool: string): number
+  /** How many more requests a pool's engines take at once. */
+  room(pool: string): number
+  /** How many requests of a pool are at an engine, those at engines that went among them. */
+  inFlight(pool: string): number
   snapshot(): EngineState[]
   close(): void
 }
@@ -34,13 +40,15 @@ export interface Pool {
 class Engine implements Candidate {
   readonly endpoint: Endpoint
   readonly breaker: Breaker
+  readonly maxActive: number
   inFlight = 0
   healthy = false
   stopWatching = () => {}
 
-  constructor(endpoint: Endpoint, breaker: Breaker) {
+  constructor(endpoint: Endpoint, breaker: Breaker, maxActive: number) {
     this.endpoint = endpoint
     this.breaker = breaker
+    this.maxActive = maxActive
   }
 
   get id(): string {
@@ -52,15 +60,20 @@ class Engine implements Candidate {
   }
 }
 
-/** Counts up now and down once, when disposed. */
-function leaseOf(engine: Engine): Lease {
-  engine.inFlight++
+/** Counts up now and down once, when disposed: at the engine, and in the whole pool. */
+function leaseOf(engine: Engine, totals: Map<string, number>): Lease {
+  const { pool } = engine.endpoint
+  const count = (by: 1 | -1) => {
+    engine.inFlight += by
+    totals.set(pool, (totals.get(pool) ?? 0) + by)
+  }
+  count(1)
   let held = true
   return {
     endpoint: engine.endpoint,
     report: (result) => engine.breaker.report(result),
     [Symbol.dispose]() {
-      if (held) engine.inFlight--
+      if (held) count(-1)
       held = false
     }
   }
@@ -68,8 +81,9 @@ function leaseOf(engine: Engine): Lease {
 
 export function createPool(deps: PoolDeps): Pool {
   const pools = new Map<string, Map<string, Engine>>()
+  const totals = new Map<string, number>()
   const add = (endpoint: Endpoint): Engine => {
-    const engine = new Engine(endpoint, createBreaker(deps.now))
+    const engine = new Engine(endpoint, createBreaker(deps.now), deps.maxActiveOf(endpoint.pool))
     engine.stopWatching = deps.watchHealth(endpoint, (healthy) => {
       engine.healthy = healthy
       deps.onChange(endpoint, healthy ? 'up' : 'down')
@@ -85,7 +99,7 @@ export function createPool(deps: PoolDeps): Pool {
   return {
     lease(model, tried) {
       const engine = pickEngine<Engine>(enginesOf(deps.poolOf(model)), tried, deps.random)
-      return engine && leaseOf(engine)
+      return engine && leaseOf(engine, totals)
     },
     setEndpoints(pool, endpoints) {
       const before = pools.get(pool) ?? new Map<string, Engine>()
@@ -94,6 +108,8 @@ export function createPool(deps: PoolDeps): Pool {
       for (const [id, engine] of before) if (!after.has(id)) remove(engine)
     },
     healthyCount: (pool) => [...enginesOf(pool)].filter((engine) => engine.healthy).length,
+    room: (pool) => countRoom(enginesOf(pool)),
+    inFlight: (pool) => totals.get(pool) ?? 0,
     snapshot: () => [...pools.values()].flatMap((engines) => [...engines.values()]),
     close() {
       for (const engines of pools.values()) for (const engine of engines.values()) engine.stopWatching()

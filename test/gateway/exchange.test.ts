@@ -33,6 +33,7 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
   const ids = behaviours.map((_, at) => 'abcdef'.charAt(at))
   const pool = createPool({
     poolOf: () => 'main',
+    maxActiveOf: () => 8,
     now: () => 0,
     random: () => 0,
     watchHealth: (_endpoint, onChange) => {
@@ -44,7 +45,9 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
   const queue = createQueue(['main'], {
     poolOf: () => 'main',
     limitsOf: () => ({ maxQueued: 5, queueMs: 1_000, waitForEngine: behaviours.length > 0 }),
-    capacityOf: () => pool.healthyCount('main') * 8
+    roomOf: (name) => pool.room(name),
+    inFlightOf: (name) => pool.inFlight(name),
+    hasEngine: (name) => pool.healthyCount(name) > 0
   })
   pool.setEndpoints(
     'main',

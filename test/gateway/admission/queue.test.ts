@@ -26,7 +26,10 @@ function start(capacity: number, limits: Partial<QueueLimits> = {}) {
   const queue = createQueue(['main', 'other'], {
     poolOf: (model) => (model === 'm' ? 'main' : model),
     limitsOf: () => ({ maxQueued: 10, queueMs: 1_000, waitForEngine: false, ...limits }),
-    capacityOf: (pool) => (pool === 'main' ? state.capacity : state.other)
+    // none of these slots is ever at an engine, so each holds a claim on the room
+    roomOf: (pool) => (pool === 'main' ? state.capacity : state.other),
+    inFlightOf: () => 0,
+    hasEngine: (pool) => (pool === 'main' ? state.capacity : state.other) > 0
   })
   const log: string[] = []
   /** Asks for a slot; its number is logged when it is in, or why it is not. */

@@ -1,12 +1,12 @@
 // A request body: where its first mistake is, and what changes when fields are set in it.
 import { describe, expect, it } from 'vitest'
 import { GatewayError } from '../../../gateway/errors.ts'
-import { parseJsonObject, setFields } from '../../../gateway/routes/json-body.ts'
+import { readJsonBody } from '../../../gateway/routes/json-body.ts'
 import { seeded } from '../../helpers/fakes.ts'
 
 function refusalOf(text: string | Buffer): string {
   try {
-    parseJsonObject(Buffer.from(text))
+    readJsonBody(Buffer.from(text))
     return 'accepted'
   } catch (cause) {
     return cause instanceof GatewayError ? `${cause.code}: ${cause.message}` : `not refused but broken: ${cause}`
@@ -63,12 +63,23 @@ describe('a body', () => {
     ['a lone minus', '{"a":-}'],
     ['not a number', '{"a":NaN}'],
     ['a comment of several lines', '{/* a */}'],
-    ['bytes of no text', Buffer.from([0x7b, 0xff, 0x7d])],
-    ['ten thousand brackets', '['.repeat(10_000)],
-    ['a million brackets', '['.repeat(1_000_000)],
-    ['a hundred thousand objects, unclosed', '{"a":'.repeat(100_000)]
+    ['bytes of no text', Buffer.from([0x7b, 0xff, 0x7d])]
   ])('with %s is refused as JSON, and nothing breaks', (_what, text) => {
     expect(refusalOf(text)).toMatch(/^invalid_json: The request body is not valid JSON: .+\.$/)
+  })
+
+  it.each([
+    ['ten thousand brackets', '['.repeat(10_000)],
+    ['a million brackets that are closed', `{"a":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`],
+    ['a hundred thousand objects, unclosed', '{"a":'.repeat(100_000)]
+  ])('with %s is refused for its depth, before it is parsed', (_what, text) => {
+    expect(refusalOf(text)).toBe('invalid_json: The request body is nested more than 256 levels deep.')
+  })
+
+  it('with a million fields is refused for their number, before it is parsed', () => {
+    expect(refusalOf(`{${'"n":1,'.repeat(1_000_000)}"n":1}`)).toBe(
+      'invalid_json: The request body has more than 1000 fields.'
+    )
   })
 
   it('is never quoted', () => {
@@ -80,8 +91,8 @@ describe('a body', () => {
     ['{"model":"m","\\\\":1}', '{"model":"m","\\u006e":128}', 'n'],
     ['{"model":"m","\\\\u0070":1}', '{"model":"m","\\u0070rompt":["a"]}', 'prompt']
   ])('after %j: %j has the field %j', (earlier, later, field) => {
-    parseJsonObject(Buffer.from(earlier))
-    expect(Object.keys(parseJsonObject(Buffer.from(later)))).toContain(field)
+    readJsonBody(Buffer.from(earlier))
+    expect(readJsonBody(Buffer.from(later)).raw(field)).not.toBe(undefined)
   })
 
   it('that is refused has a place that is in it', () => {
@@ -99,7 +110,7 @@ describe('a body', () => {
   })
 })
 
-const set = (text: string, fields: Record<string, unknown>) => String(setFields(Buffer.from(text), fields))
+const set = (text: string, fields: Record<string, unknown>) => String(readJsonBody(Buffer.from(text)).with(fields))
 
 describe('setting fields', () => {
   it('puts them in front', () => {
@@ -129,7 +140,7 @@ describe('setting fields', () => {
   it('leaves escapes, spaces within values and bytes of no text as they are', () => {
     const rest = Buffer.concat([Buffer.from('"a": [ 1 , "\\u00e9\\/" ],"b":"'), Buffer.from([0xff]), Buffer.from('"')])
     const body = Buffer.concat([Buffer.from('{'), rest, Buffer.from('}')])
-    expect(setFields(body, { m: 1 })).toEqual(Buffer.concat([Buffer.from('{"m":1,'), rest, Buffer.from('}')]))
+    expect(readJsonBody(body).with({ m: 1 })).toEqual(Buffer.concat([Buffer.from('{"m":1,'), rest, Buffer.from('}')]))
   })
 
   it.each([
@@ -142,6 +153,18 @@ describe('setting fields', () => {
     ['{"":1,"toString":2}', { m: 1 }, '{"m":1,"":1,"toString":2}']
   ])('in %j of %j gives %j', (text, fields, expected) => {
     expect(set(text, fields)).toBe(expected)
+  })
+})
+
+describe('fields that count once', () => {
+  const once = (text: string) => String(readJsonBody(Buffer.from(text)).with({ m: 1 }, new Set(['n', 'prompt'])))
+
+  it.each([
+    ['keep their last mention', '{"n":1,"a":2,"n":3}', '{"m":1,"a":2,"n":3}'],
+    ['are spelt plainly', '{"\\u006e":7}', '{"m":1,"n":7}'],
+    ['keep the bytes of their value', '{"prompt":[ 1, 2.0 ]}', '{"m":1,"prompt":[ 1, 2.0 ]}']
+  ])('%s', (_what, text, expected) => {
+    expect(once(text)).toBe(expected)
   })
 })
 

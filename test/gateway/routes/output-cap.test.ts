@@ -1,11 +1,12 @@
 // How many tokens a request may generate.
 import { describe, expect, it } from 'vitest'
 import { GatewayError } from '../../../gateway/errors.ts'
+import { readJsonBody } from '../../../gateway/routes/json-body.ts'
 import { capOutput } from '../../../gateway/routes/output-cap.ts'
 
-const chat = (body: object, allowed = 100) =>
-  capOutput('/v1/chat/completions', body as Record<string, unknown>, allowed)
-const complete = (body: object, allowed = 100) => capOutput('/v1/completions', body as Record<string, unknown>, allowed)
+const bodyOf = (body: object) => readJsonBody(Buffer.from(JSON.stringify(body)))
+const chat = (body: object, allowed = 100) => capOutput('/v1/chat/completions', bodyOf(body), allowed)
+const complete = (body: object, allowed = 100) => capOutput('/v1/completions', bodyOf(body), allowed)
 
 function refusalOf(cap: () => unknown): string {
   try {

@@ -14,6 +14,7 @@ function start(ids: readonly string[] = ['a', 'b']) {
   const clock = { nowMs: 0 }
   const pool = createPool({
     poolOf: (model) => (model === 'm' ? 'main' : model),
+    maxActiveOf: () => 100,
     now: () => clock.nowMs,
     random: () => 0,
     watchHealth: ({ id }, onChange) => {
@@ -131,6 +132,7 @@ describe('an engine that goes', () => {
     const counts: number[] = []
     const pool = createPool({
       poolOf: () => 'main',
+      maxActiveOf: () => 100,
       now: () => 0,
       random: () => 0,
       watchHealth: (_endpoint, onChange) => {
