@@ -52,11 +52,11 @@ export function createApp(settings: Settings, log: Logger): App {
   const { http, openResponses } = createServer(config, {
     newId: () => `req_${randomUUID()}`,
     keepsConnections: () => phase === 'serving',
-    takesWork: () => phase === 'serving' || phase === 'unready',
     onRefused: (request, error) => noteRefusal(request, error, states.metrics, log)
   })
   const readiness = () => judgeReadiness(config, states.pool, phase)
-  registerRoutes(http, settings, states, log, readiness)
+  const takesWork = () => phase === 'serving' || phase === 'unready'
+  registerRoutes(http, settings, states, log, { readiness, takesWork })
   const stops = config.pools.map((pool) => discover(pool, settings, states, log))
   const close = async () => {
     for (const stop of stops) stop()
@@ -89,7 +89,7 @@ export function createApp(settings: Settings, log: Logger): App {
 /** A request that never became a call has its line and its count, too. */
 function noteRefusal(request: FastifyRequest, error: GatewayError, metrics: Metrics, log: Logger): void {
   const line = { requestId: request.id, method: request.method, code: error.code, status: error.status }
-  if (error.code === 'internal_error') log.error({ ...line, cause: error.cause }, 'request failed')
+  if (error.code === 'internal_error') log.error({ ...line, err: error.cause }, 'request failed')
   else log.info(line, 'request refused')
   metrics.refuse(error.code)
 }
@@ -100,7 +100,9 @@ function createStates(config: Config, log: Logger): States {
   const client = createUpstream({
     engineClient: config.engineClient,
     connectMs: config.budget.connectMs,
-    poolIdleMs: deriveTimeBudget(config.budget).gateway.poolIdleMs
+    poolIdleMs: deriveTimeBudget(config.budget).gateway.poolIdleMs,
+    onFallBack: (endpoint, cause) =>
+      log.warn({ endpoint: endpoint.id, cause: cause.message }, 'engine goes the slow way from now on')
   })
   const pool = createPool({
     poolOf,
@@ -149,13 +151,14 @@ function registerRoutes(
   settings: Settings,
   states: States,
   log: Logger,
-  readiness: () => Readiness
+  { readiness, takesWork }: { readiness: () => Readiness; takesWork: () => boolean }
 ): void {
   const { config } = settings
   registerOpsRoutes(server, { readiness, metrics: states.metrics })
   registerOpenAiRoutes(server, {
     catalog: createCatalog(config.pools),
     authenticate: createKeys(settings.keyFile).authenticate,
+    takesWork,
     now,
     createdSeconds: Math.floor(Date.now() / 1000),
     stalledMs: config.budget.stalledMs,

@@ -32,7 +32,7 @@ export function loadSettings(environment: Environment = process.env): Settings {
   const keyFile = parse(keyFileSchema, readJson(config.keysFile, 'key file'), `key file ${config.keysFile}`)
   const engineKeys = new Map<string, string>()
   for (const { name, engineKeyFile } of config.pools) {
-    if (engineKeyFile !== undefined) engineKeys.set(name, readText(engineKeyFile, `engine key of pool ${name}`).trim())
+    if (engineKeyFile !== undefined) engineKeys.set(name, readEngineKey(engineKeyFile, name))
   }
   return { config, keyFile, engineKeys }
 }
@@ -73,6 +73,15 @@ function readText(path: string, what: string): string {
       `${path}: ${(cause as NodeJS.ErrnoException).code ?? cause}; is it mounted and readable?`
     ])
   }
+}
+
+/** A key goes into a header: anything but plain visible characters would end it, or begin another. */
+function readEngineKey(path: string, pool: string): string {
+  const key = readText(path, `engine key of pool ${pool}`).trim()
+  if (/^[\x21-\x7e]+$/.test(key)) return key
+  throw new ConfigError(`engine key of pool ${pool}`, [
+    `${path}: must hold one key of visible ASCII characters, and nothing else`
+  ])
 }
 
 function readJson(path: string, what: string): unknown {

@@ -125,7 +125,10 @@ export const configSchema = z.strictObject({
   /** The largest request body, in bytes; a larger one gets 413. */
   maxBodyBytes: z.int().min(1024).max(1_073_741_824).default(10_485_760),
   /** Origins whose pages may call the API. No cookie is ever used, so `*` gives a page no right that its key lacks. */
-  corsOrigins: z.array(z.string().min(1)).max(256).default(['*']),
+  corsOrigins: z
+    .array(z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, 'use * or an origin, as https://app.example.com'))
+    .max(256)
+    .default(['*']),
   /** The file of hashed API keys, as `npm run keys` writes it. */
   keysFile: z.string().min(1).default(FILES.keys),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),

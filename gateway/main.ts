@@ -4,7 +4,8 @@ import { ConfigError, loadSettings } from './config.ts'
 import { createLog } from './telemetry/log.ts'
 
 function fail(cause: unknown): never {
-  const known = cause instanceof ConfigError || (cause as NodeJS.ErrnoException).syscall === 'listen'
+  const known =
+    cause instanceof ConfigError || ['listen', 'getaddrinfo'].includes((cause as NodeJS.ErrnoException).syscall ?? '')
   process.stderr.write(`sluice: ${known ? (cause as Error).message : (cause as Error).stack}\n`)
   process.exit(1)
 }

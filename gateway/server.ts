@@ -16,8 +16,6 @@ export interface ServerDeps {
   readonly newId: () => string
   /** False: the gateway is on its way out, and asks its clients to come back on another connection. */
   readonly keepsConnections: () => boolean
-  /** False: a request is refused with `shutting_down`. */
-  readonly takesWork: () => boolean
   /** Told of each request that was refused before it became a call. */
   readonly onRefused: (request: FastifyRequest, error: GatewayError) => void
 }
@@ -51,7 +49,11 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
     forceCloseConnections: true,
     exposeHeadRoutes: true,
     genReqId: (request) => readRequestId(request, deps.newId),
-    clientErrorHandler: answerBrokenRequest
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors(error, request, reply) {
+      reply.header(HEADERS.requestId, request.id)
+      sendError(reply, toGatewayError(error, options.maxBodyBytes))
+    }
   })
   let openResponses = 0
   server.addHook('onRequest', (request, reply, done) => {
@@ -59,7 +61,6 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
     reply.raw.once('close', () => openResponses--)
     reply.header(HEADERS.requestId, request.id)
     if (!deps.keepsConnections()) reply.header('connection', 'close')
-    if (!deps.takesWork() && request.url.startsWith('/v1/')) throw new GatewayError('shutting_down')
     done()
   })
   server.register(cors, {

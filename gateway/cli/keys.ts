@@ -66,7 +66,11 @@ const entry = {
 }
 const after = parseKeyFile({ ...before, keys: [...before.keys, entry] }, options.file)
 // a new file beside the old one, then a rename: whoever reads in between sees the one or the other, never a half
-writeFileSync(`${options.file}.new`, `${JSON.stringify(after, null, 2)}\n`, { mode: 0o600 })
-renameSync(`${options.file}.new`, options.file)
+try {
+  writeFileSync(`${options.file}.new`, `${JSON.stringify(after, null, 2)}\n`, { mode: 0o600 })
+  renameSync(`${options.file}.new`, options.file)
+} catch (cause) {
+  fail(`${options.file} cannot be written: ${(cause as Error).message}`)
+}
 process.stderr.write(`Added ${options.id} to ${options.file}. The key, shown this once:\n`)
 process.stdout.write(`${key}\n`)

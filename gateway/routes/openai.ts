@@ -15,6 +15,8 @@ declare module 'fastify' {
 
 export interface OpenAiDeps extends ToCallOptions {
   readonly exchange: (call: Call, sink: Sink) => Promise<Outcome>
+  /** False: a request is refused with `shutting_down`. */
+  readonly takesWork: () => boolean
   /** Throws where the header carries no key that is known. */
   readonly authenticate: (authorization: string | undefined) => Principal
   /** A monotonic clock in ms. */
@@ -29,6 +31,7 @@ export function registerOpenAiRoutes(app: FastifyInstance, deps: OpenAiDeps): vo
   app.decorateRequest('principal', null)
   app.register(async (guarded) => {
     guarded.addHook('onRequest', (request, _reply, done) => {
+      if (!deps.takesWork()) throw new GatewayError('shutting_down')
       request.principal = deps.authenticate(request.headers.authorization)
       done()
     })

@@ -4,6 +4,8 @@ import { GatewayError } from '../errors.ts'
 import type { JsonBody } from './json-body.ts'
 import { countItems } from './json-scan.ts'
 
+/** The fields that limit the output. */
+const NAMES = ['max_completion_tokens', 'max_tokens']
 /** OpenAI's own bound on `n`. */
 const MAX_N = 128
 
@@ -27,11 +29,12 @@ export function capOutput(path: EnginePath, body: JsonBody, allowed: number): Ou
     const message = `${generated} choices need at least one token each, and ${allowed} tokens are allowed.`
     throw new GatewayError('invalid_request', { message, param: 'n' })
   }
-  const names = path === '/v1/chat/completions' ? ['max_completion_tokens', 'max_tokens'] : ['max_tokens']
-  const given = names.filter((name) => body.get(name) != null)
+  const given = NAMES.filter((name) => body.get(name) != null)
   const asked = given.map((name) => readCount(body, name, Number.MAX_SAFE_INTEGER))
   const maxTokens = Math.min(share, ...asked)
-  const fields = Object.fromEntries((given.length > 0 ? given : ['max_tokens']).map((name) => [name, maxTokens]))
+  // text completions know only the older field
+  const named = given.length > 0 && path === '/v1/chat/completions' ? given : [...new Set([...given, 'max_tokens'])]
+  const fields = Object.fromEntries(named.map((name) => [name, maxTokens]))
   return { maxTokens, choices, fields }
 }
 

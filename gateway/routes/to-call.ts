@@ -69,7 +69,8 @@ function askForUsage(body: JsonBody): JsonObject | undefined {
   const options = body.get('stream_options') ?? {}
   if (typeof options !== 'object' || Array.isArray(options)) return undefined
   if ((options as JsonObject).include_usage === true) return undefined
-  return { stream_options: { ...options, include_usage: true } }
+  // without include_usage an engine ignores the other field; with ours it would show usage in every chunk
+  return { stream_options: { ...options, include_usage: true, continuous_usage_stats: false } }
 }
 
 function readModel(body: JsonBody): string {

@@ -102,8 +102,9 @@ export class AnswerReader {
       if (typeof code === 'number' && code >= 400 && code <= 599) this.errorStatus = code
       return 'error'
     }
-    this.usage = toUsage(chunk.usage) ?? this.usage
     const choices = Array.isArray(chunk.choices) ? chunk.choices.filter((choice) => choice != null) : []
+    // beside choices, usage is that of its choice alone
+    if (choices.length === 0 || this.#choices === 1) this.usage = toUsage(chunk.usage) ?? this.usage
     if (choices.length === 0) return chunk.usage == null ? 'empty' : 'usage'
     const output = choices.some(hasOutput)
     if (output) this.outputEvents++

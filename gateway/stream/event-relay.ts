@@ -193,6 +193,7 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     this.flush()
     this.#context.sink.end()
     this.#context.resume()
+    this.#context.watch.enter('ending')
   }
 
   end(): Outcome {

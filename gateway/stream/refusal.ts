@@ -61,8 +61,8 @@ export function mapEngineError(
     const error = new GatewayError('engine_overloaded', { ...after, cause: new Error(`the engine answered ${status}`) })
     return { kind: 'error', error, engineFault: false, retryable: nothingSent }
   }
-  const cause = new Error(`the engine answered ${status}: ${message.slice(0, 300)}`)
-  return engineFailed(cause, nothingSent && RETRY_ELSEWHERE.has(status))
+  // its words stay unsaid in the log, too: engines quote prompts in them, and their own log has the request's id
+  return engineFailed(`the engine answered ${status}`, nothingSent && RETRY_ELSEWHERE.has(status))
 }
 
 /** The sentence and field of an error body: OpenAI's shape, FastAPI's `detail`, or nothing. */

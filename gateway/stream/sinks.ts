@@ -47,7 +47,7 @@ export class HttpSink implements Sink {
   }
 
   get pending(): boolean {
-    return this.#socket === undefined || this.#socket.writableLength > 0
+    return this.#socket !== undefined && this.#socket.writableLength > 0
   }
 
   readonly #drained = (): void => this.#onDrain?.()
@@ -91,7 +91,8 @@ export class HttpSink implements Sink {
 
   write(bytes: Buffer): boolean {
     if (this.gone) return true
-    return this.#socket === undefined ? this.#response.write(bytes) : this.#socket.write(toFrame(bytes))
+    // Node may keep the bytes for later; they are only lent, so it gets its own
+    return this.#socket === undefined ? this.#response.write(Buffer.from(bytes)) : this.#socket.write(toFrame(bytes))
   }
 
   end(): void {
@@ -99,7 +100,7 @@ export class HttpSink implements Sink {
     this.#ended = true
     this.#response.end()
     this.flush()
-    if (this.pending) {
+    if ((this.#socket ?? this.#response).writableLength > 0) {
       this.#response.setTimeout(this.#options.stalledMs, () => this.#response.destroy())
     }
   }
@@ -117,12 +118,12 @@ export class HttpSink implements Sink {
       })
       this.write(json)
       this.end()
-    } else if (this.#streaming && !(this.#socket ?? this.#response).writableNeedDrain) {
+    } else if (this.#streaming && error.code !== 'slow_reader') {
       this.write(jsonEvent(body))
       this.write(DONE)
       this.end()
     } else {
-      // half a JSON body, or a reader that takes nothing: only a broken connection tells it that the answer is not whole
+      // half a JSON body, or a reader that takes nothing: only a broken connection tells that the answer is not whole
       this.#ended = true
       this.#response.destroy()
     }

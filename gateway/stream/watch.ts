@@ -12,8 +12,11 @@ export interface WatchTimers {
   readonly stalledMs: number
 }
 
-/** What a request waits for: its turn, its first token, its next event, or its reader. */
-type Phase = 'queued' | 'first-token' | 'streaming' | 'paused'
+/** What a request waits for: its turn, its first token, its next event, its reader, or the end after `[DONE]`. */
+type Phase = 'queued' | 'first-token' | 'streaming' | 'paused' | 'ending'
+
+/** An engine that has sent `[DONE]` gets so long to end its response; then its connection is closed. */
+const ENDING_MS = 1_000
 
 /** One open request under watch. The first reason to stop wins; later ones change nothing. */
 export class Watch implements Disposable {
@@ -76,13 +79,14 @@ export class Watch implements Disposable {
     if (this.#stopped !== undefined) return
     const overdue = this.#findOverdue(nowMs)
     if (overdue !== undefined) this.stop(overdue)
-    else if (this.call.stream && this.#phase !== 'paused') this.#beat(nowMs)
+    else if (this.call.stream && this.#phase !== 'paused' && this.#phase !== 'ending') this.#beat(nowMs)
   }
 
   #findOverdue(nowMs: number): Outcome | undefined {
     const { streamMs, firstTokenMs, idleMs, stalledMs } = this.#timers
     const inPhaseMs = nowMs - this.#phaseSinceMs
     if (nowMs - this.call.acceptedAtMs > streamMs) return end('stream_timeout', false)
+    if (this.#phase === 'ending') return inPhaseMs > ENDING_MS ? end('idle_timeout', false) : undefined
     if (this.#phase === 'paused') return inPhaseMs > stalledMs ? end('slow_reader', false) : undefined
     if (!this.call.stream) return undefined
     if (this.#phase === 'first-token' && inPhaseMs > firstTokenMs) return end('ttft_timeout', true)

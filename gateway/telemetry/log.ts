@@ -32,6 +32,7 @@ export function logRequest(log: Logger, record: RequestRecord): void {
     outcome: outcome.kind,
     code: error?.code,
     cause: error?.cause instanceof Error ? error.cause.message : undefined,
+    err: error?.code === 'internal_error' ? error.cause : undefined,
     endpoint: record.endpoint,
     attempts: record.attempts,
     maxTokens: call.maxTokens,

@@ -1,5 +1,5 @@
 // Speaks to engines through undici: one dispatch a call, told to a handler; and the health probe.
-import { type Dispatcher, Pool, request } from 'undici'
+import { type Dispatcher, errors, Pool, request } from 'undici'
 import type { Call, Endpoint, EngineHandler, Headers, Lease } from '../call.ts'
 import { ENGINE_HEALTH_PATH } from '../contract.ts'
 import { toEngineHeaders } from './headers.ts'
@@ -32,10 +32,12 @@ function flatten(headers: Record<string, string | string[] | undefined>): Header
 }
 
 /** Turns undici's events into ours; a throw on the way closes the engine's socket and is an error of the exchange. */
-function toDispatchHandler(handler: EngineHandler): Dispatcher.DispatchHandler {
+function toDispatchHandler(handler: EngineHandler, onStale: (() => void) | undefined): Dispatcher.DispatchHandler {
+  let headSeen = false
   return {
     onRequestStart: (controller) => handler.onStart(controller),
     onResponseStart(_controller, status, headers) {
+      headSeen = true
       if (status >= 200) handler.onHead(status, flatten(headers))
     },
     onResponseData(_controller, bytes) {
@@ -43,7 +45,10 @@ function toDispatchHandler(handler: EngineHandler): Dispatcher.DispatchHandler {
       handler.onReadEnd()
     },
     onResponseEnd: () => handler.onEnd(),
-    onResponseError: (_controller, cause) => handler.onError(cause)
+    onResponseError(_controller, cause) {
+      if (onStale !== undefined && !headSeen && isStale(cause)) onStale()
+      else handler.onError(cause)
+    }
   }
 }
 
@@ -59,6 +64,26 @@ const createUndiciPool = (origin: string, { poolIdleMs, connectMs }: ClientOptio
     connect: { timeout: connectMs }
   })
 
+const toRequest = (endpoint: Endpoint, call: Call) =>
+  ({ method: 'POST', path: call.path, headers: toEngineHeaders(endpoint, call), body: call.body }) as const
+
+/** Sends a request, and once more on another connection where the first was stale. */
+function dispatch(pool: Pool, request: ReturnType<typeof toRequest>, handler: EngineHandler): void {
+  const send = (onStale: (() => void) | undefined) => {
+    try {
+      pool.dispatch(request, toDispatchHandler(handler, onStale))
+    } catch (cause) {
+      handler.onError(cause as Error)
+    }
+  }
+  send(() => send(undefined))
+}
+
+/** A connection that had carried answers before was closed by the engine as it got one more request: nothing was asked. */
+function isStale(cause: Error): boolean {
+  return cause instanceof errors.SocketError && (cause.socket?.bytesRead ?? 0) > 0
+}
+
 export function createClient(options: ClientOptions): Client {
   const pools = new Map<string, Pool>()
   const poolOf = ({ origin }: Endpoint) => {
@@ -67,16 +92,8 @@ export function createClient(options: ClientOptions): Client {
     return pool
   }
   return {
-    open(lease, call, handler) {
-      const { endpoint } = lease
-      try {
-        poolOf(endpoint).dispatch(
-          { method: 'POST', path: call.path, headers: toEngineHeaders(endpoint, call), body: call.body },
-          toDispatchHandler(handler)
-        )
-      } catch (cause) {
-        handler.onError(cause as Error)
-      }
+    open({ endpoint }, call, handler) {
+      dispatch(poolOf(endpoint), toRequest(endpoint, call), handler)
     },
     async probe(endpoint, timeoutMs) {
       try {

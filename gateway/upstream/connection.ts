@@ -78,6 +78,8 @@ export class Connection implements ResponseVisitor, EngineControl {
 
   /** Waits for its next request, or for its end. */
   rest(idleMs: number): void {
+    // a slow reader's last chunk may have paused it
+    this.socket.resume()
     this.socket.unref()
     this.socket.setTimeout(idleMs)
   }

@@ -1,5 +1,5 @@
 // The fast way upstream: event streams over plain HTTP on connections of our own, kept for reuse by origin.
-import type { Call, EngineHandler, Headers, Lease } from '../call.ts'
+import type { Call, Endpoint, EngineHandler, Headers, Lease } from '../call.ts'
 import { Connection } from './connection.ts'
 import { toEngineHeaders } from './headers.ts'
 
@@ -12,6 +12,8 @@ export interface EventStreamClientOptions {
 export interface EventStreamClientDeps {
   /** Asks again by another client when an engine answers in a way that is not read here. */
   readonly fallBack: (lease: Lease, call: Call, handler: EngineHandler) => void
+  /** Told once for each engine that will always be asked by the other client. */
+  readonly onRefused?: (endpoint: Endpoint, cause: Error) => void
 }
 
 export interface EventStreamClient {
@@ -34,7 +36,8 @@ export function createEventStreamClient(
       head: toHead(origin, call, toEngineHeaders(lease.endpoint, call)),
       body: call.body,
       handler,
-      onRefused() {
+      onRefused(cause) {
+        if (!refused.has(origin)) deps.onRefused?.(lease.endpoint, cause)
         refused.add(origin)
         deps.fallBack(lease, call, handler)
       },

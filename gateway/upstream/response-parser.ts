@@ -215,7 +215,7 @@ function readFields(lines: readonly string[]): Headers {
     const name = line.slice(0, colon).toLowerCase()
     // a folded line begins with a space, which no token has
     if (colon < 1 || !TOKEN.test(name)) throw new RefusedResponse('a header line is malformed or folded')
-    const value = line.slice(colon + 1).replace(/^[\t ]+|[\t ]+$/g, '')
+    const value = line.slice(colon + 1).replace(/^ +| +$/g, '')
     if (!FIELD_VALUE.test(value)) throw new RefusedResponse('a header value holds a control character')
     if (headers[name] === undefined) headers[name] = value
     else if (SINGLE_FIELDS.has(name)) throw new RefusedResponse(`the header ${name} comes twice`)

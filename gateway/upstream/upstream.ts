@@ -4,6 +4,8 @@ import { type Client, type ClientOptions, createClient } from './client.ts'
 import { createEventStreamClient } from './event-stream-client.ts'
 
 export interface UpstreamOptions extends ClientOptions {
+  /** Told when an engine answers in a way that the fast way does not read: from then on it is asked by undici. */
+  readonly onFallBack: (endpoint: Endpoint, cause: Error) => void
   /** `auto` takes the fast way where it can; `undici` never does. */
   readonly engineClient: 'auto' | 'undici'
 }
@@ -12,7 +14,10 @@ export interface UpstreamOptions extends ClientOptions {
 export function createUpstream(options: UpstreamOptions): Client {
   const undici = createClient(options)
   if (options.engineClient === 'undici') return undici
-  const fast = createEventStreamClient(options, { fallBack: undici.open })
+  const fast = createEventStreamClient(options, {
+    fallBack: undici.open,
+    onRefused: options.onFallBack
+  })
   const isPlain = (endpoint: Endpoint) => endpoint.origin.startsWith('http://')
   return {
     open(lease, call, handler) {

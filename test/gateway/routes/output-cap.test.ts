@@ -62,8 +62,11 @@ describe('a completion', () => {
     expect(complete({ prompt: ['a', 'b'], n: 5 }).maxTokens).toBe(10)
   })
 
-  it('does not know the newer field of chats', () => {
-    expect(complete({ prompt: 'a', max_completion_tokens: 5 }).fields).toEqual({ max_tokens: 100 })
+  it('is limited by the newer field of chats too, in the field that it knows', () => {
+    expect(complete({ prompt: 'a', max_completion_tokens: 5 }).fields).toEqual({
+      max_completion_tokens: 5,
+      max_tokens: 5
+    })
   })
 })
 

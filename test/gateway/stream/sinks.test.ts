@@ -272,11 +272,19 @@ describe('a failure', () => {
     expect(await reading).toBe('(broken off)')
   })
 
-  it('for a reader whose socket is full breaks the connection', async () => {
+  it('for a reader that was given up breaks the connection', async () => {
+    const { sink, answer } = await open()
+    sink.head(200, SSE_HEADERS)
+    while (sink.write(Buffer.alloc(65_536)));
+    sink.fail(new GatewayError('slow_reader'))
+    expect(await read(answer)).toBe('(broken off)')
+  })
+
+  it('reaches a slow reader behind what it has not read yet', async () => {
     const { sink, answer } = await open()
     sink.head(200, SSE_HEADERS)
     while (sink.write(Buffer.alloc(65_536)));
     sink.fail(failure)
-    expect(await read(answer)).toBe('(broken off)')
+    expect(await read(answer)).toMatch(/"error":.*\n\ndata: \[DONE\]\n\n/s)
   })
 })
