@@ -50,14 +50,15 @@ export interface Sink {
   /** Calls `listener` each time that a full sink has emptied. Replaces an earlier listener. */
   onDrain(listener: () => void): void
   head(status: number, headers: Headers): void
-  /** Sends bytes; false asks the caller to pause its source until `onDrain`. */
+  /**
+   * Sends bytes; false asks the caller to pause its source until `onDrain`. The bytes are lent until it returns: a sink
+   * that can't be rid of them by then keeps a copy.
+   */
   write(bytes: Buffer): boolean
   /** Sends bytes that are HTTP/1.1 chunks already, as `write` does; undefined where a sink can't pass them on as they are. */
   readonly writeFrames?: ((frames: Buffer) => boolean) | undefined
   /** Sends now what a sink has gathered in this tick to send it at once; without it that goes out when the tick ends. */
   flush(): void
-  /** Bytes that were given may still be looked at: their memory must not be used again. */
-  readonly pending: boolean
   end(): void
   /** Ends with an error: a status and JSON before the head, an error event after it in an event stream. */
   fail(error: GatewayError): void
@@ -111,8 +112,8 @@ export interface EngineHandler {
    * chunk stands from `frameStart` to `frameEnd`.
    */
   onData(bytes: Buffer, start?: number, end?: number, frameStart?: number, frameEnd?: number): void
-  /** Everything of one read has been told. True: the bytes are still needed, so the reader must not use their memory again. */
-  onReadEnd(): boolean
+  /** Everything of one read has been told; its bytes were lent until now. */
+  onReadEnd(): void
   onEnd(): void
   onError(cause: Error): void
 }

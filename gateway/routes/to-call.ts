@@ -69,8 +69,10 @@ function askForUsage(body: JsonBody): JsonObject | undefined {
   const options = body.get('stream_options') ?? {}
   if (typeof options !== 'object' || Array.isArray(options)) return undefined
   if ((options as JsonObject).include_usage === true) return undefined
+  const asked = options as JsonObject
   // without include_usage an engine ignores the other field; with ours it would show usage in every chunk
-  return { stream_options: { ...options, include_usage: true, continuous_usage_stats: false } }
+  const quiet = asked.continuous_usage_stats === true ? { continuous_usage_stats: false } : {}
+  return { stream_options: { ...asked, ...quiet, include_usage: true } }
 }
 
 function readModel(body: JsonBody): string {

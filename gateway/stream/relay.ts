@@ -86,10 +86,9 @@ class Attempt implements EngineHandler, RelayContext {
     if (outcome !== undefined) this.#settle(outcome, true)
   }
 
-  onReadEnd(): boolean {
+  onReadEnd(): void {
     this.#answer?.flush?.()
     this.sink.flush()
-    return this.sink.pending
   }
 
   onEnd(): void {

@@ -46,10 +46,6 @@ export class HttpSink implements Sink {
     return this.#response.headersSent
   }
 
-  get pending(): boolean {
-    return this.#socket !== undefined && this.#socket.writableLength > 0
-  }
-
   readonly #drained = (): void => this.#onDrain?.()
 
   onGone(listener: () => void): void {
@@ -75,7 +71,8 @@ export class HttpSink implements Sink {
     if (socket !== null && chunkedEncoding) {
       this.#socket = socket
       socket.on('drain', this.#drained)
-      this.writeFrames = (frames) => this.gone || socket.write(frames)
+      // the socket may keep the bytes until its reader takes them, and the memory that they came in is used again at once
+      this.writeFrames = (frames) => this.gone || socket.write(Buffer.from(frames))
       socket.cork()
       this.#corked = true
       process.nextTick(() => this.flush())

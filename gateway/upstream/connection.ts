@@ -19,9 +19,8 @@ export interface ConnectionOptions {
   readonly onIdle: (connection: Connection) => void
 }
 
-/** As much as one read takes in. Reads of all connections share one buffer for as long as nobody keeps its bytes. */
-const READ_BYTES = 65_536
-let shared = Buffer.allocUnsafeSlow(READ_BYTES)
+/** What every connection reads into, one after the other: bytes are lent to handlers for the time of one read only. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(65_536)
 
 export class Connection implements ResponseVisitor, EngineControl {
   readonly socket: Socket
@@ -38,7 +37,7 @@ export class Connection implements ResponseVisitor, EngineControl {
       port: Number(origin.port || 80),
       noDelay: true,
       onread: {
-        buffer: () => shared,
+        buffer: READ_BUFFER,
         callback: (length: number, bytes: Uint8Array) => this.#read(bytes as Buffer, length)
       }
     })
@@ -107,7 +106,7 @@ export class Connection implements ResponseVisitor, EngineControl {
   }
 
   #read(bytes: Buffer, length: number): boolean {
-    // kept aside: the exchange may be aborted while its bytes are told, and they are still on their way to the reader
+    // kept aside: the exchange may be aborted while its bytes are told
     const handler = this.#exchange?.handler
     let refusal: Error | undefined
     try {
@@ -115,7 +114,7 @@ export class Connection implements ResponseVisitor, EngineControl {
     } catch (cause) {
       refusal = cause as Error
     }
-    if (handler?.onReadEnd() === true) shared = Buffer.allocUnsafeSlow(READ_BYTES)
+    handler?.onReadEnd()
     if (refusal !== undefined) this.#refuse(refusal)
     else if (this.#parser.done && this.#exchange !== undefined) this.#finish()
     return true

@@ -46,10 +46,6 @@ export class FakeSink implements Sink {
   }
 
   /** It copies what it is given. */
-  get pending(): boolean {
-    return false
-  }
-
   get text(): string {
     return this.writes.join('')
   }

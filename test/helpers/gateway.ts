@@ -143,6 +143,14 @@ export interface GatewayProcess extends AsyncDisposable {
   exited: Promise<number | null>
 }
 
+const FLAGS = [
+  '--max-semi-space-size=4',
+  '--expose-gc',
+  '--import',
+  './test/helpers/gc-on-signal.ts',
+  'gateway/main.ts'
+]
+
 /** Starts `gateway/main.ts` as a process of its own, with a configuration file and a key file as in a pod. */
 export async function spawnGateway(config: ConfigInput): Promise<GatewayProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-test-'))
@@ -150,7 +158,10 @@ export async function spawnGateway(config: ConfigInput): Promise<GatewayProcess>
   writeFileSync(keysFile, JSON.stringify(KEY_FILE))
   writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, keysFile }))
   const env = { PATH: process.env.PATH, SLUICE_CONFIG: join(folder, 'config.json') }
-  const child = spawn(process.execPath, ['gateway/main.ts'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, FLAGS, {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (bytes) => (output += bytes))
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))

@@ -209,11 +209,17 @@ describe('frames', () => {
     expect(sink.writeFrames).toBeUndefined()
   })
 
-  it('that wait for their socket are pending', async () => {
-    const { sink } = await open()
+  it('that wait for their socket are its own: the memory that they came in may be used again', async () => {
+    const { sink, answer } = await open()
     sink.head(200, SSE_HEADERS)
-    while (sink.writeFrames?.(Buffer.alloc(65_536)));
-    expect(sink.pending).toBe(true)
+    const lent = Buffer.alloc(65_536, 'a')
+    while (sink.write(lent));
+    const frames = Buffer.from(`3\r\nxyz\r\n`)
+    sink.writeFrames?.(frames)
+    lent.fill('!')
+    frames.fill('!')
+    sink.end()
+    expect(await read(answer)).toMatch(/^a+xyz$/)
   })
 
   it('leave nothing on a connection that is used again', async () => {

@@ -23,51 +23,6 @@ function create(fallBack: (handler: EngineHandler) => void = () => {}, poolIdleM
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
 const chunkOf = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`
 
-/** Keeps what it is lent, as a sink with bytes that wait for its socket does. */
-class KeepingHandler extends RecordingHandler {
-  readonly kept: Buffer[] = []
-  atData: () => void = () => {}
-
-  override onData(bytes: Buffer, start = 0, end: number = bytes.length): void {
-    this.kept.push(bytes.subarray(start, end))
-    this.atData()
-  }
-
-  override onReadEnd(): boolean {
-    return true
-  }
-}
-
-describe('bytes that are kept', () => {
-  /** Reads one answer with a handler that keeps it, then another one; says what was kept. */
-  async function keep(first: string, atData: (handler: KeepingHandler) => void = () => {}) {
-    await using one = await serveBytes((socket) => socket.write(first))
-    await using two = await serveBytes((socket) => socket.write(HEAD + chunkOf('y'.repeat(2_000)) + chunkOf('')))
-    const client = create()
-    const keeping = new KeepingHandler()
-    keeping.atData = () => atData(keeping)
-    client.open(leaseOf(one.origin), fakeCall(), keeping)
-    while (keeping.kept.length === 0) await turn()
-    const other = new RecordingHandler()
-    client.open(leaseOf(two.origin), fakeCall(), other)
-    await other.over
-    return String(Buffer.concat(keeping.kept))
-  }
-
-  it('are not written over by the answer to somebody else', async () => {
-    expect(await keep(HEAD + chunkOf('data: secret\n\n'))).toBe('data: secret\n\n')
-  })
-
-  it('are not written over after their exchange was closed while it was told of them', async () => {
-    const abort = (handler: KeepingHandler) => handler.control?.abort(new Error('enough'))
-    expect(await keep(HEAD + chunkOf('data: secret\n\n'), abort)).toBe('data: secret\n\n')
-  })
-
-  it('are not written over after the answer was refused behind them', async () => {
-    expect(await keep(`${HEAD + chunkOf('data: secret\n\n')}no size\r\n`)).toBe('data: secret\n\n')
-  })
-})
-
 describe('a connection', () => {
   it('that is used many times listens no more than at first', async () => {
     const warnings: string[] = []

@@ -1,0 +1,5 @@
+// Collects garbage when told to by SIGUSR2, so that what is measured then is what is really held.
+process.on('SIGUSR2', () => {
+  globalThis.gc?.()
+  globalThis.gc?.()
+})
