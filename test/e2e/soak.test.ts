@@ -112,7 +112,6 @@ it(
     const { crowd, stalled } = await runLoad(SECONDS, 2)
     await settle(filesAtStart)
     const allowed = liveAtStart * 1.1 + 16 * MiB
-    await until('memory is given back', async () => (await liveBytes()) <= allowed, 20_000).catch(() => {})
     const live = await liveBytes()
     const rss = gateway.rssBytes()
     const figures = [...Object.entries(crowd), ...Object.entries(stalled).map(([how, n]) => [`stalled: ${how}`, n])]

@@ -42,7 +42,7 @@ describe('continuous batching', () => {
   })
 
   it('takes longer for a token the more run, and prefills prompts by their length', async () => {
-    await using engine = await start({ maxNumSeqs: 8, pace: { ...QUICK, interTokenMs: 4, loadFactor: 4 } })
+    await using engine = await start({ maxNumSeqs: 8, pace: { ...QUICK, interTokenMs: 15, loadFactor: 4 } })
     const take = async (count: number) => {
       const from = performance.now()
       await Promise.all(Array.from({ length: count }, () => askStream(engine, { max_tokens: 8, ignore_eos: true })))
@@ -50,7 +50,7 @@ describe('continuous batching', () => {
     }
     await take(1)
     const alone = await take(1)
-    expect(await take(8)).toBeGreaterThan(alone * 1.3)
+    expect(await take(8)).toBeGreaterThan(alone * 1.8)
 
     await using slow = await start({ pace: { ...QUICK, prefillPerTokenMs: 2 } })
     const from = performance.now()
