@@ -70,7 +70,7 @@ const ROOMS: readonly (readonly [RegExp, Room])[] = [
   [/^gateway\/sim\//, 'sim'],
   [/^infra\/main\.ts$/, 'infra main'],
   [/^infra\/stack\.ts$/, 'infra stack'],
-  [/^infra\/schema(-[a-z]+)*\.ts$/, 'infra schema'],
+  [/^infra\/schema(\.ts$|\/)/, 'infra schema'],
   [/^infra\/charts\//, 'infra charts'],
   [/^infra\/constructs\//, 'infra constructs'],
   [/^infra\/lib\//, 'infra lib']

@@ -1,7 +1,7 @@
 // What the schemas of a stack's parts share: small schemas, and checks between fields.
 import { z } from 'zod'
-import { findImageProblem } from './lib/image.ts'
-import { type NameRule, OBJECT_NAME, SECRET_KEY } from './lib/names.ts'
+import { findImageProblem } from '../lib/image.ts'
+import { type NameRule, OBJECT_NAME, SECRET_KEY } from '../lib/names.ts'
 
 /** A string that follows a naming rule of Kubernetes. */
 export const named = (rule: NameRule) => z.string().regex(rule.pattern, rule.message)

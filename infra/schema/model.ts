@@ -1,11 +1,11 @@
 // The schema of one model: which vLLM serves it, how, and on how many GPUs.
 import { z } from 'zod'
-import { ENGINE_NAME } from './lib/names.ts'
-import { RESERVED_VARIABLES } from './lib/vllm-environment.ts'
-import { RESERVED_FLAGS, readFlag, splitFlagAndValue } from './lib/vllm-flags.ts'
-import { defaultMemoryGiB, defaultSharedMemoryGiB } from './lib/vllm-resources.ts'
-import { findMissingFlag, findRemovedFlag, findRemovedVariable, readVllmVersion } from './lib/vllm-versions.ts'
-import { crossCheck, image, named, type Problem, pickValid, secretKey } from './schema-parts.ts'
+import { ENGINE_NAME } from '../lib/names.ts'
+import { RESERVED_VARIABLES } from '../lib/vllm-environment.ts'
+import { RESERVED_FLAGS, readFlag, splitFlagAndValue } from '../lib/vllm-flags.ts'
+import { defaultMemoryGiB, defaultSharedMemoryGiB } from '../lib/vllm-resources.ts'
+import { findMissingFlag, findRemovedFlag, findRemovedVariable, readVllmVersion } from '../lib/vllm-versions.ts'
+import { crossCheck, image, named, type Problem, pickValid, secretKey } from './parts.ts'
 
 const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'use one word of letters, digits, ., _ and -')
 
