@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { timeBudgetSchema } from '../../gateway/contract.ts'
 import { DNS_LABEL, HOST_NAME } from '../lib/names.ts'
+import { clusterSchema } from './cluster.ts'
 import { gatewaySchema } from './gateway.ts'
 import { ingressSchema } from './ingress.ts'
 import { named } from './parts.ts'
@@ -11,6 +12,7 @@ export const regionSchema = z.strictObject({
   /** The folder in charts-out/, and the region that metrics and logs name. */
   name: named(DNS_LABEL),
   namespace: named(DNS_LABEL),
+  cluster: clusterSchema.prefault({}),
   /** The domain of the cluster's Services. */
   clusterDomain: named(HOST_NAME).default('cluster.local'),
   budget: timeBudgetSchema.prefault({}),
