@@ -17,6 +17,7 @@ const TRACKING_NOTICE =
 
 /** Properties of `GitopsDelivery`. */
 export interface GitopsDeliveryProps {
+  /** The checked stacks; those without `gitops` are left out. */
   readonly environments: readonly Environment[]
 }
 

@@ -7,24 +7,29 @@ import { labelsOf } from '../lib/labels.ts'
 export interface ArgoRegion {
   /** `metadata.name` of its Application. */
   readonly name: string
+  /** The region's name. */
   readonly region: string
   /** The folder of the repository with its kustomization. */
   readonly path: string
   /** The name under which Argo CD knows the cluster. */
   readonly cluster: string
+  /** The region's namespace there. */
   readonly namespace: string
 }
 
 /** Properties of `ArgoApplicationSet`. */
 export interface ArgoApplicationSetProps {
+  /** `metadata.name` of the set. */
   readonly name: string
   /** Argo CD's own namespace. @default argocd */
   readonly namespace?: string
   /** The AppProject that allows repository and clusters. @default default */
   readonly project?: string
+  /** The repository, as Argo CD reads it. */
   readonly repoURL: string
   /** A branch, a tag or a commit. */
   readonly targetRevision: string
+  /** An Application each. */
   readonly regions: readonly ArgoRegion[]
   /** Deletes what is no longer in the repository. @default true */
   readonly prune?: boolean
