@@ -3,6 +3,7 @@ import { App } from 'cdk8s'
 import { buildRegions } from './charts/environment.ts'
 import { GitopsDelivery } from './charts/gitops.ts'
 import { noticeUnplaced } from './charts/notices.ts'
+import { isHelmChart, renderHelmChart } from './lib/helm.ts'
 import { renderKustomizations } from './lib/kustomization.ts'
 import { renderManifests, writeFiles } from './lib/manifests.ts'
 import { findDuplicates } from './lib/uniqueness.ts'
@@ -38,14 +39,18 @@ function build(input: StackInput, outdir: string): Build {
 
 /**
  * Writes `<outdir>/[<environment>/]<region>/<concern>.yaml` with a kustomization beside it, and the GitOps objects into
- * `<outdir>/gitops/`; removes what an earlier synth made and this one does not. Returns the files, relative to `outdir`,
- * and what has to be set outside of these manifests.
+ * `<outdir>/gitops/`; removes what an earlier synth made and this one does not. In the templates folder of a Helm chart
+ * it writes the regions only, as templates. Returns the files, relative to `outdir`, and what has to be set outside of
+ * these manifests.
  * @throws StackError before anything is written
  */
 export function synthesize(input: StackInput, outdir: string): { files: string[]; notices: readonly string[] } {
   const { app, folders, notices } = build(input, outdir)
   const manifests = renderManifests(app)
-  return { files: writeFiles([...manifests, ...renderKustomizations(manifests, folders)], outdir), notices }
+  const files = isHelmChart(outdir)
+    ? renderHelmChart(manifests, folders)
+    : [...manifests, ...renderKustomizations(manifests, folders)]
+  return { files: writeFiles(files, outdir), notices }
 }
 
 /** Runs `work`; problems of the stack go to stderr, a line each, and end the process with 1. */
