@@ -18,6 +18,20 @@ describe('synthesize', () => {
     })
   })
 
+  it('makes 10 regions of 20 models in seconds', { timeout: 60_000 }, () => {
+    const names = (count: number, prefix: string) => Array.from({ length: count }, (_, index) => `${prefix}${index}`)
+    const models = names(20, 'm').map((name) => model({ name, servedName: name }))
+    const placements = models.map(({ name }) => placement({ model: name, replicas: 2 }))
+    const regions = names(10, 'r').map((name) => region({ name, namespace: name, placements }))
+    inTemporaryDirectory((directory) => {
+      const startedMs = performance.now()
+      const { files } = synthesize(stackOf({ models, regions }), directory)
+      expect(files.filter((file) => file.includes('engine-'))).toHaveLength(200)
+      // An idle machine takes about a second.
+      expect(performance.now() - startedMs).toBeLessThan(30_000)
+    })
+  })
+
   it('removes what an earlier synth made and this one does not, and nothing else', () => {
     inTemporaryDirectory((directory) => {
       const two = [model(), model({ name: 'other', servedName: 'other' })]
