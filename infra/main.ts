@@ -1,8 +1,9 @@
 // Synthesizes the stack: one folder of manifests for each region, deterministic, or a list of what is wrong with it.
-import { App } from 'cdk8s'
+import { ApiObject, App } from 'cdk8s'
 import { buildRegions } from './charts/environment.ts'
 import { GitopsDelivery } from './charts/gitops.ts'
 import { noticeUnplaced } from './charts/notices.ts'
+import type { RegionalEndpoint } from './charts/regional-endpoint.ts'
 import { isHelmChart, renderHelmChart } from './lib/helm.ts'
 import { renderKustomizations } from './lib/kustomization.ts'
 import { renderManifests, writeFiles } from './lib/manifests.ts'
@@ -15,8 +16,7 @@ export { StackError } from './schema.ts'
 
 interface Build {
   readonly app: App
-  /** The folders of the regions, relative to the output folder. */
-  readonly folders: readonly string[]
+  readonly endpoints: readonly RegionalEndpoint[]
   readonly notices: readonly string[]
 }
 
@@ -34,7 +34,7 @@ function build(input: StackInput, outdir: string): Build {
     ...environments.flatMap((environment) => noticeUnplaced(environment.stack)),
     ...gitops.notices
   ]
-  return { app, folders: endpoints.map(({ node }) => node.path), notices: [...new Set(notices)] }
+  return { app, endpoints, notices: [...new Set(notices)] }
 }
 
 /**
@@ -45,12 +45,22 @@ function build(input: StackInput, outdir: string): Build {
  * @throws StackError before anything is written
  */
 export function synthesize(input: StackInput, outdir: string): { files: string[]; notices: readonly string[] } {
-  const { app, folders, notices } = build(input, outdir)
+  const { app, endpoints, notices } = build(input, outdir)
+  const folders = endpoints.map(({ node }) => node.path)
   const manifests = renderManifests(app)
   const files = isHelmChart(outdir)
     ? renderHelmChart(manifests, folders)
     : [...manifests, ...renderKustomizations(manifests, folders)]
   return { files: writeFiles(files, outdir), notices }
+}
+
+/**
+ * The objects of each region by its folder, without writing them.
+ * @throws StackError of a stack that is refused
+ */
+export function listObjects(input: StackInput): ReadonlyMap<string, readonly ApiObject[]> {
+  const { endpoints } = build(input, 'never-written')
+  return new Map(endpoints.map(({ node }) => [node.path, node.findAll().filter((one) => ApiObject.isApiObject(one))]))
 }
 
 /** Runs `work`; problems of the stack go to stderr, a line each, and end the process with 1. */

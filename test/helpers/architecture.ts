@@ -68,7 +68,7 @@ const ROOMS: readonly (readonly [RegExp, Room])[] = [
   [/^gateway\/(app|server|drain)\.ts$/, 'rank 5'],
   [/^gateway\/(main\.ts$|cli\/)/, 'rank 6'],
   [/^gateway\/sim\//, 'sim'],
-  [/^infra\/(main|diff)\.ts$/, 'infra main'],
+  [/^infra\/(main|diff|prune)\.ts$/, 'infra main'],
   [/^infra\/stack\.ts$/, 'infra stack'],
   [/^infra\/schema(\.ts$|\/)/, 'infra schema'],
   [/^infra\/charts\//, 'infra charts'],
