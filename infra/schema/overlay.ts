@@ -4,6 +4,10 @@
 const NAMED_LISTS = { models: 'name', regions: 'name', placements: 'model' } as const
 type NamedList = keyof typeof NAMED_LISTS
 
+/** Objects of which one field excludes the others: a tag written over a branch would be both. */
+const WHOLE_OBJECTS = ['revision'] as const
+type WholeObject = (typeof WHOLE_OBJECTS)[number]
+
 /** One item of a named list: taken out, or changed. */
 type Change<T, Name extends string> =
   | ({ readonly [K in Name]: string } & { readonly omit: true })
@@ -18,9 +22,11 @@ export type Overlay<T> = {
     ? readonly Change<ItemOf<T[K]>, (typeof NAMED_LISTS)[K]>[]
     : NonNullable<T[K]> extends readonly unknown[]
       ? T[K]
-      : NonNullable<T[K]> extends object
-        ? Overlay<NonNullable<T[K]>> | null
-        : T[K] | null
+      : K extends WholeObject
+        ? T[K] | null
+        : NonNullable<T[K]> extends object
+          ? Overlay<NonNullable<T[K]>> | null
+          : T[K] | null
 }
 type ItemOf<T> = NonNullable<T> extends readonly (infer Item)[] ? Item : never
 
@@ -40,12 +46,18 @@ export function applyOverlay(base: unknown, changes: unknown, path: string): Mer
   const value: Record<string, unknown> = { ...base }
   for (const [key, change] of Object.entries(changes)) {
     const at = `${path}.${key}`
-    const merged = isNamedList(key) ? applyList(base[key], change, at, key) : applyOverlay(base[key], change, at)
+    const merged = applyField(key, base[key], change, at)
     problems.push(...merged.problems)
     if (merged.value === null) delete value[key]
     else value[key] = merged.value
   }
   return { value, problems }
+}
+
+function applyField(key: string, base: unknown, change: unknown, path: string): Merged {
+  if (isNamedList(key)) return applyList(base, change, path, key)
+  const isWhole = WHOLE_OBJECTS.some((name) => name === key)
+  return isWhole ? { value: change, problems: [] } : applyOverlay(base, change, path)
 }
 
 function applyList(base: unknown, changes: unknown, path: string, list: NamedList): Merged {
@@ -54,10 +66,10 @@ function applyList(base: unknown, changes: unknown, path: string, list: NamedLis
   const problems = findUnmatched(base, changes, path, name)
   const items = base.flatMap((item): unknown[] => {
     const index = changes.findIndex((change) => change[name] === item[name])
-    const { omit, ...change } = changes[index] ?? {}
-    if (index === -1) return [item]
-    if (omit === true) return []
-    const merged = applyOverlay(item, omit === undefined ? change : { ...change, omit }, `${path}[${index}]`)
+    const change = changes[index]
+    if (change === undefined) return [item]
+    if (change.omit === true) return []
+    const merged = applyOverlay(item, change, `${path}[${index}]`)
     problems.push(...merged.problems)
     return [merged.value]
   })
@@ -72,7 +84,9 @@ function findUnmatched(base: readonly Fields[], changes: readonly Fields[], path
       return [`${at}: the stack has no ${String(change[name])} to change; it has ${known.join(', ')}`]
     }
     const first = changes.findIndex((other) => other[name] === change[name])
-    return first === index ? [] : [`${at}: ${change[name]} is changed by ${path}[${first}] already; write it once`]
+    if (first !== index) return [`${at}: ${change[name]} is changed by ${path}[${first}] already; write it once`]
+    const lost = change.omit === true ? Object.keys(change).filter((key) => key !== name && key !== 'omit') : []
+    return lost.length === 0 ? [] : [`${path}[${index}]: omit takes it out, so leave out ${lost.join(', ')}`]
   })
 }
 

@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { StackError, synthesize } from '../../infra/main.ts'
+import { listObjects, StackError, synthesize } from '../../infra/main.ts'
 import { stack } from '../../infra/stack.ts'
 import { inTemporaryDirectory, model, placement, region, stackOf } from './stacks.ts'
 
@@ -90,7 +90,8 @@ describe('node infra/main.ts', () => {
         stdio: ['ignore', 'pipe', 'ignore']
       })
       const files = listed.trim().split('\n')
-      expect(files).toContain(`${directory}/eu-west/gateway.yaml`)
+      const [folder] = listObjects(stack).keys()
+      expect(files).toContain(`${directory}/${folder}/gateway.yaml`)
       for (const file of files) expect(existsSync(file), file).toBe(true)
     })
   })

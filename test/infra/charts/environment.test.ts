@@ -117,6 +117,11 @@ describe('environments', () => {
       /^environments\.a\.models\[1\]\.name: llama is changed by environments\.a\.models\[0\]/
     ],
     [
+      'a region that is taken out and changed',
+      { a: { regions: [{ name: 'us-east', omit: true, namespace: 'us2' }] } },
+      /^environments\.a\.regions\[0\]: omit takes it out, so leave out namespace$/
+    ],
+    [
       'a field that is not there',
       { a: { regions: [{ name: 'eu-west', gatway: {} }] } },
       /^environments\.a: regions\[0\].*gatway/

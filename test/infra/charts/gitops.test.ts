@@ -86,7 +86,7 @@ describe('GitopsDelivery', () => {
   })
 
   it('lets each environment follow a revision of its own', () => {
-    const sets = objectsOf(withGitops({}, { environments }), 'argocd')
+    const sets = objectsOf(withGitops({ revision: { branch: 'main' } }, { environments }), 'argocd')
     expect(sets.map((set) => [set.metadata.name, set.spec.template.spec.source.targetRevision])).toEqual([
       ['sluice-production', 'v1.2.0'],
       ['sluice-staging', 'main']

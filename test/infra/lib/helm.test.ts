@@ -1,28 +1,28 @@
 // The Helm chart that `cdk8s synth --format helm` makes of the stack, and a real helm over it where there is one.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, globSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join, relative } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { renderHelmChart } from '../../../infra/lib/helm.ts'
-import { synthesize } from '../../../infra/main.ts'
+import { listObjects, synthesize } from '../../../infra/main.ts'
 import { stack } from '../../../infra/stack.ts'
 import { findProgram, isMissing } from '../../helpers/program.ts'
 import { inTemporaryDirectory, type Manifest, parseManifests, readObjects } from '../stacks.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const HELM = findProgram('.cache/bin/helm', 'helm')
-const regions = stack.regions.map(({ name }) => name)
+const regions = [...listObjects(stack).keys()]
 
-/** Runs cdk8s as `npm run synth:helm` does, and `use` with the folder of the chart. */
-function inChart<T>(use: (chart: string) => T): T {
-  return inTemporaryDirectory((directory) => {
-    const chart = join(directory, 'chart')
-    const args = ['synth', '--check-upgrade=false', '--format', 'helm', '--chart-version', '1.2.3', '--output', chart]
-    const env = { ...process.env, PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}` }
-    execFileSync(join(ROOT, 'node_modules/.bin/cdk8s'), args, { cwd: ROOT, env, stdio: 'pipe' })
-    return use(chart)
-  })
-}
+/** The folder of the chart, which cdk8s makes as `npm run synth:helm` does. */
+let chart: string
+beforeAll(() => {
+  chart = join(mkdtempSync(join(tmpdir(), 'sluice-helm-')), 'chart')
+  const args = ['synth', '--check-upgrade=false', '--format', 'helm', '--chart-version', '1.2.3', '--output', chart]
+  const env = { ...process.env, PATH: `${join(ROOT, 'node_modules/.bin')}${delimiter}${process.env.PATH}` }
+  execFileSync(join(ROOT, 'node_modules/.bin/cdk8s'), args, { cwd: ROOT, env, stdio: 'pipe' })
+}, 60_000)
+afterAll(() => rmSync(dirname(chart), { recursive: true, force: true }))
 
 describe('renderHelmChart', () => {
   const file = (name: string, text = 'kind: A\n') => ({ file: name, text })
@@ -45,17 +45,15 @@ describe('renderHelmChart', () => {
   })
 })
 
-describe('cdk8s synth --format helm', { timeout: 60_000 }, () => {
+describe('cdk8s synth --format helm', () => {
   it('makes a chart with its values, and nothing that is no template', () => {
-    inChart((chart) => {
-      expect(parseManifests(readFileSync(join(chart, 'Chart.yaml'), 'utf8'))).toMatchObject([
-        { apiVersion: 'v2', version: '1.2.3', type: 'application' }
-      ])
-      for (const name of ['values.yaml', 'values.schema.json']) expect(existsSync(join(chart, name)), name).toBe(true)
-      const folders = globSync('templates/*', { cwd: chart }).map((path) => path.split('/')[1])
-      expect(folders.sort()).toEqual([...regions].sort())
-      expect(globSync('**/kustomization.yaml', { cwd: chart })).toEqual([])
-    })
+    expect(parseManifests(readFileSync(join(chart, 'Chart.yaml'), 'utf8'))).toMatchObject([
+      { apiVersion: 'v2', version: '1.2.3', type: 'application' }
+    ])
+    for (const name of ['values.yaml', 'values.schema.json']) expect(existsSync(join(chart, name)), name).toBe(true)
+    const templates = globSync('templates/**/*.yaml', { cwd: chart }).map((path) => relative('templates', path))
+    expect([...new Set(templates.map(dirname))].sort()).toEqual([...regions].sort())
+    expect(globSync('**/kustomization.yaml', { cwd: chart })).toEqual([])
   })
 })
 
@@ -68,31 +66,25 @@ describe.skipIf(isMissing(HELM, 'tests with a real helm', 'go install helm.sh/he
       objects.sort((a, b) => (`${a.kind} ${a.metadata.name}` < `${b.kind} ${b.metadata.name}` ? -1 : 1))
 
     it('renders each region as the synth writes it, object for object', () => {
-      inChart((chart) => {
-        for (const region of regions) {
-          const written = inTemporaryDirectory((directory) =>
-            synthesize(stack, directory)
-              .files.filter((file) => file.startsWith(`${region}/`) && !file.endsWith('kustomization.yaml'))
-              .flatMap((file) => readObjects(join(directory, file)))
-          )
-          const { stdout, stderr } = run('template', 'sluice', chart, '--set', `region=${region}`)
-          expect(stderr).toBe('')
-          expect(sort(parseManifests(stdout).filter((one) => one !== null))).toEqual(sort(written))
-        }
-      })
+      for (const region of regions) {
+        const written = inTemporaryDirectory((directory) =>
+          synthesize(stack, directory)
+            .files.filter((file) => file.startsWith(`${region}/`) && !file.endsWith('kustomization.yaml'))
+            .flatMap((file) => readObjects(join(directory, file)))
+        )
+        const { stdout, stderr } = run('template', 'sluice', chart, '--set', `region=${region}`)
+        expect(stderr).toBe('')
+        expect(sort(parseManifests(stdout).filter((one) => one !== null))).toEqual(sort(written))
+      }
     })
 
     it('finds nothing to complain about', () => {
-      inChart((chart) => {
-        expect(run('lint', '--strict', chart, '--set', `region=${regions[0]}`)).toMatchObject({ status: 0 })
-      })
+      expect(run('lint', '--strict', chart, '--set', `region=${regions[0]}`)).toMatchObject({ status: 0 })
     })
 
     it('refuses a region that is not there, and none at all', () => {
-      inChart((chart) => {
-        expect(run('template', 'sluice', chart, '--set', 'region=mars').stderr).toMatch(/region.*one of.*eu-west/s)
-        expect(run('template', 'sluice', chart).stderr).toMatch(/region.*one of.*eu-west/s)
-      })
+      expect(run('template', 'sluice', chart, '--set', 'region=mars').stderr).toMatch(/region.*one of.*eu-west/s)
+      expect(run('template', 'sluice', chart).stderr).toMatch(/region.*one of.*eu-west/s)
     })
   }
 )
