@@ -1,38 +1,66 @@
 // Synthesizes the stack: one folder of manifests for each region, deterministic, or a list of what is wrong with it.
-import { App } from 'cdk8s'
+import { ApiObject, App } from 'cdk8s'
+import { buildRegions } from './charts/environment.ts'
+import { GitopsDelivery } from './charts/gitops.ts'
 import { noticeUnplaced } from './charts/notices.ts'
-import { RegionalEndpoint } from './charts/regional-endpoint.ts'
-import { writeManifests } from './lib/manifests.ts'
+import type { RegionalEndpoint } from './charts/regional-endpoint.ts'
+import { isHelmChart, renderHelmChart } from './lib/helm.ts'
+import { renderKustomizations } from './lib/kustomization.ts'
+import { renderManifests, writeFiles } from './lib/manifests.ts'
 import { findDuplicates } from './lib/uniqueness.ts'
-import { parseStack, StackError, type StackInput } from './schema.ts'
+import { GITOPS_FOLDER } from './schema/environments.ts'
+import { parseEnvironments, StackError, type StackInput } from './schema.ts'
 import { stack } from './stack.ts'
 
 export { StackError } from './schema.ts'
 
-/** Builds every region, checked as a whole; nothing is written. */
-function build(input: StackInput, outdir: string): { app: App; notices: string[] } {
-  const checked = parseStack(input)
+interface Build {
+  readonly app: App
+  readonly endpoints: readonly RegionalEndpoint[]
+  readonly notices: readonly string[]
+}
+
+/** Builds every region of every environment, checked as a whole; nothing is written. */
+function build(input: StackInput, outdir: string): Build {
+  const environments = parseEnvironments(input)
   const app = new App({ outdir })
   app.node.addValidation({ validate: () => findDuplicates(app) })
-  const endpoints = checked.regions.map(
-    (region) => new RegionalEndpoint(app, region.name, { region, models: checked.models })
-  )
+  const endpoints = environments.flatMap((environment) => buildRegions(app, environment))
+  const gitops = new GitopsDelivery(app, GITOPS_FOLDER, { environments })
   const problems = app.node.findAll().flatMap((construct) => construct.node.validate())
   if (problems.length > 0) throw new StackError(problems)
-  return {
-    app,
-    notices: [...new Set([...endpoints.flatMap((endpoint) => endpoint.notices), ...noticeUnplaced(checked)])]
-  }
+  const notices = [
+    ...endpoints.flatMap((endpoint) => endpoint.notices),
+    ...environments.flatMap((environment) => noticeUnplaced(environment.stack)),
+    ...gitops.notices
+  ]
+  return { app, endpoints, notices: [...new Set(notices)] }
 }
 
 /**
- * Writes `<outdir>/<region>/<concern>.yaml` and removes the manifests of an earlier synth that are no longer made.
- * Returns the files, relative to `outdir`, and what has to be set outside of these manifests.
+ * Writes `<outdir>/[<environment>/]<region>/<concern>.yaml` with a kustomization beside it, and the GitOps objects into
+ * `<outdir>/gitops/`; removes what an earlier synth made and this one does not. In the templates folder of a Helm chart
+ * it writes the regions only, as templates. Returns the files, relative to `outdir`, and what has to be set outside of
+ * these manifests.
  * @throws StackError before anything is written
  */
-export function synthesize(input: StackInput, outdir: string): { files: string[]; notices: string[] } {
-  const { app, notices } = build(input, outdir)
-  return { files: writeManifests(app, outdir), notices }
+export function synthesize(input: StackInput, outdir: string): { files: string[]; notices: readonly string[] } {
+  const { app, endpoints, notices } = build(input, outdir)
+  const folders = endpoints.map(({ node }) => node.path)
+  const manifests = renderManifests(app)
+  const files = isHelmChart(outdir)
+    ? renderHelmChart(manifests, folders)
+    : [...manifests, ...renderKustomizations(manifests, folders)]
+  return { files: writeFiles(files, outdir), notices }
+}
+
+/**
+ * The objects of each region by its folder, without writing them.
+ * @throws StackError of a stack that is refused
+ */
+export function listObjects(input: StackInput): ReadonlyMap<string, readonly ApiObject[]> {
+  const { endpoints } = build(input, 'never-written')
+  return new Map(endpoints.map(({ node }) => [node.path, node.findAll().filter((one) => ApiObject.isApiObject(one))]))
 }
 
 /** Runs `work`; problems of the stack go to stderr, a line each, and end the process with 1. */

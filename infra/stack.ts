@@ -20,6 +20,8 @@ const gpuNodes = (product: string): Pick<PlacementInput, 'nodeSelector' | 'toler
 })
 
 export const stack: StackInput = {
+  // The repository that holds this file and charts-out/; `npm run synth` writes what Argo CD and Flux need to follow it.
+  gitops: { kind: 'both', repoURL: 'https://git.example.com/platform/sluice.git' },
   models: [
     {
       name: 'llama-3-1-8b',

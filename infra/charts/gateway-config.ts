@@ -6,7 +6,9 @@ import type { Model, Placement, Region } from '../schema.ts'
 
 /** A model and where it is placed. */
 export interface PlacedModel {
+  /** What is served. */
   readonly model: Model
+  /** On which nodes, and how many times. */
   readonly placement: Placement
 }
 

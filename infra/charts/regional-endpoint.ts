@@ -13,6 +13,7 @@ import { noticeSharedClaims } from './notices.ts'
 
 /** Properties of `RegionalEndpoint`. */
 export interface RegionalEndpointProps {
+  /** A checked region of a stack. */
   readonly region: Region
   /** The stack's models; those that the region places are deployed. */
   readonly models: readonly Model[]

@@ -28,7 +28,7 @@ export interface GatewayProps extends GatewayContainerProps {
   readonly engineKeys?: readonly { readonly file: string; readonly secret: SecretKey }[]
   /** The gateway's part of the region's time budget. */
   readonly budget: TimeBudget['gateway']
-  /** @default 2 */
+  /** Pods that run at all times. @default 2 */
   readonly replicas?: number
   /** Annotations of the Service: some ingress controllers read them there. @default none */
   readonly serviceAnnotations?: Readonly<Record<string, string>>
@@ -39,8 +39,11 @@ const NODE_USER = { uid: 1000, gid: 1000, fsGroup: 1000 }
 
 /** The gateway; an ingress routes to `serviceName` and `port`. */
 export class Gateway extends Construct {
+  /** The Service's name. */
   readonly serviceName: string
+  /** The Service's port. */
   readonly port: number = PORTS.gateway
+  /** The labels that its pods, and no others, have. */
   readonly selectorLabels: Record<string, string>
 
   constructor(scope: Construct, id: string, props: GatewayProps) {

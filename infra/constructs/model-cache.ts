@@ -37,6 +37,7 @@ export interface HostPathCacheProps {
 
 /** A PersistentVolumeClaim that keeps models over the life of pods. */
 export class ModelCache extends Construct implements IModelCache {
+  /** The volume's source; the engine names and mounts it. */
   readonly source: Omit<k8s.Volume, 'name'>
 
   /** A claim that somebody else made, in the engine's namespace. */

@@ -5,11 +5,13 @@ import { labelsOf } from '../lib/labels.ts'
 
 /** Properties of `Namespace`. */
 export interface NamespaceProps {
+  /** `metadata.name`; an RFC 1123 label. */
   readonly name: string
 }
 
 /** A Namespace that enforces the Pod Security standard `restricted`. */
 export class Namespace extends Construct {
+  /** What the objects in it have for `metadata.namespace`. */
   readonly name: string
 
   constructor(scope: Construct, id: string, props: NamespaceProps) {

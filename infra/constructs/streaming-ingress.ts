@@ -9,7 +9,9 @@ import type { Backend, IngressProfile, StreamLimits } from './ingress-profiles/p
 export interface StreamingIngressProps {
   /** `metadata.name` of the Ingress. */
   readonly name: string
+  /** What the controller has to be told. */
   readonly profile: IngressProfile
+  /** How long a stream may last, and how large a body may be. */
   readonly limits: StreamLimits
   /** The DNS name that clients call. */
   readonly host: string
@@ -17,7 +19,7 @@ export interface StreamingIngressProps {
   readonly secretName: string
   /** The cert-manager ClusterIssuer that fills the Secret. @default none: the Secret is made by somebody else */
   readonly clusterIssuer?: string
-  /** @default the profile's */
+  /** The IngressClass of the controller. @default the profile's */
   readonly ingressClassName?: string
   /** The Service that is routed to, and its port. */
   readonly backend: Backend & { readonly port: number }

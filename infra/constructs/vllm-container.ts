@@ -20,6 +20,7 @@ export interface VllmContainerProps {
   readonly image: string
   /** The name that clients send (`--served-model-name`). */
   readonly servedModelName: string
+  /** What vLLM is started with. */
   readonly settings: VllmSettings
   /** GPUs of one replica: tensor parallel size times pipeline parallel size. */
   readonly gpus: number

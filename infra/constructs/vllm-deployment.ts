@@ -26,20 +26,21 @@ export type Rollout = 'surge' | 'in-place' | 'recreate'
 export interface VllmDeploymentProps extends VllmContainerProps {
   /** `metadata.name` of Deployment, Service and ServiceAccount; an RFC 1035 label. */
   readonly name: string
+  /** Where weights are kept between starts. */
   readonly cache: IModelCache
-  /** @default 1 */
+  /** Engines, each with its own GPUs. @default 1 */
   readonly replicas?: number
-  /** @default in-place from two replicas on, surge for a single one */
+  /** How a new version replaces the old one. @default in-place from two replicas on, surge for a single one */
   readonly rollout?: Rollout
   /** Size of /dev/shm in GiB, through which tensor-parallel workers talk. @default 2 for one GPU, 8 for more */
   readonly sharedMemoryGiB?: number
-  /** @default none */
+  /** Labels of the nodes that have the GPUs. @default none */
   readonly nodeSelector?: Readonly<Record<string, string>>
-  /** @default none */
+  /** Taints of those nodes. @default none */
   readonly tolerations?: readonly k8s.Toleration[]
-  /** @default none */
+  /** A PriorityClass that is there. @default none */
   readonly priorityClassName?: string
-  /** @default the cluster's */
+  /** A RuntimeClass that is there, such as nvidia. @default the cluster's */
   readonly runtimeClassName?: string
 }
 
@@ -52,7 +53,9 @@ const VLLM_USER = { uid: 2000, gid: 0, fsGroup: 0 }
 export class VllmDeployment extends Construct {
   /** The Service's name, which resolves to one address per ready pod. */
   readonly serviceName: string
+  /** The Service's port. */
   readonly port: number = PORTS.engine
+  /** The labels that its pods, and no others, have. */
   readonly selectorLabels: Record<string, string>
 
   constructor(scope: Construct, id: string, props: VllmDeploymentProps) {

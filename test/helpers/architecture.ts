@@ -68,7 +68,7 @@ const ROOMS: readonly (readonly [RegExp, Room])[] = [
   [/^gateway\/(app|server|drain)\.ts$/, 'rank 5'],
   [/^gateway\/(main\.ts$|cli\/)/, 'rank 6'],
   [/^gateway\/sim\//, 'sim'],
-  [/^infra\/main\.ts$/, 'infra main'],
+  [/^infra\/(main|diff|prune)\.ts$/, 'infra main'],
   [/^infra\/stack\.ts$/, 'infra stack'],
   [/^infra\/schema(\.ts$|\/)/, 'infra schema'],
   [/^infra\/charts\//, 'infra charts'],
@@ -94,7 +94,9 @@ const LAW: Record<Room, { readonly values: readonly Room[]; readonly types?: rea
     values: ['rank 0', 'rank 1', 'rank 2', 'rank 3', 'rank 4', 'rank 5', 'rank 6', 'sim', 'infra main', 'infra stack']
   },
   sim: { values: ['rank 0'] },
-  'infra main': { values: ['infra stack', 'infra schema', 'infra charts', 'infra constructs', 'infra lib'] },
+  'infra main': {
+    values: ['infra main', 'infra stack', 'infra schema', 'infra charts', 'infra constructs', 'infra lib']
+  },
   'infra stack': { values: ['infra schema'] },
   'infra schema': { values: ['infra schema', 'infra lib'] },
   'infra charts': { values: ['infra schema', 'infra constructs', 'infra lib'] },

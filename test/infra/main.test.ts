@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { StackError, synthesize } from '../../infra/main.ts'
+import { listObjects, StackError, synthesize } from '../../infra/main.ts'
 import { stack } from '../../infra/stack.ts'
 import { inTemporaryDirectory, model, placement, region, stackOf } from './stacks.ts'
 
@@ -15,6 +15,20 @@ describe('synthesize', () => {
       const read = () =>
         synthesize(stack, directory).files.map((file) => [file, readFileSync(join(directory, file), 'utf8')])
       expect(read()).toEqual(read())
+    })
+  })
+
+  it('makes 10 regions of 20 models in seconds', { timeout: 60_000 }, () => {
+    const names = (count: number, prefix: string) => Array.from({ length: count }, (_, index) => `${prefix}${index}`)
+    const models = names(20, 'm').map((name) => model({ name, servedName: name }))
+    const placements = models.map(({ name }) => placement({ model: name, replicas: 2 }))
+    const regions = names(10, 'r').map((name) => region({ name, namespace: name, placements }))
+    inTemporaryDirectory((directory) => {
+      const startedMs = performance.now()
+      const { files } = synthesize(stackOf({ models, regions }), directory)
+      expect(files.filter((file) => file.includes('engine-'))).toHaveLength(200)
+      // An idle machine takes about a second.
+      expect(performance.now() - startedMs).toBeLessThan(30_000)
     })
   })
 
@@ -76,7 +90,8 @@ describe('node infra/main.ts', () => {
         stdio: ['ignore', 'pipe', 'ignore']
       })
       const files = listed.trim().split('\n')
-      expect(files).toContain(`${directory}/eu-west/gateway.yaml`)
+      const [folder] = listObjects(stack).keys()
+      expect(files).toContain(`${directory}/${folder}/gateway.yaml`)
       for (const file of files) expect(existsSync(file), file).toBe(true)
     })
   })

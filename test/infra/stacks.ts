@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
+import { KUSTOMIZATION_FILE } from '../../infra/lib/kustomization.ts'
 import { synthesize } from '../../infra/main.ts'
 import type { StackInput } from '../../infra/schema.ts'
 
@@ -55,11 +56,28 @@ export function inTemporaryDirectory<T>(use: (directory: string) => T): T {
   }
 }
 
-/** Every object that a stack synthesizes to, read back from the written YAML. */
-export function manifestsOf(stack: StackInput): Manifest[] {
+/** The names of the files that a stack synthesizes to, written below `directory`. */
+export function synthesizedFiles(stack: StackInput, directory: string): string[] {
+  return synthesize(stack, directory).files
+}
+
+/** Each file of objects that a stack synthesizes to, read back from the written YAML; kustomizations are left out. */
+export function filesOf(stack: StackInput): { file: string; objects: Manifest[] }[] {
   return inTemporaryDirectory((directory) =>
-    synthesize(stack, directory).files.flatMap((file) => parseManifests(readFileSync(join(directory, file), 'utf8')))
+    synthesizedFiles(stack, directory)
+      .filter((file) => !file.endsWith(KUSTOMIZATION_FILE))
+      .map((file) => ({ file, objects: readObjects(join(directory, file)) }))
   )
+}
+
+/** Every object that a stack synthesizes to. */
+export function manifestsOf(stack: StackInput): Manifest[] {
+  return filesOf(stack).flatMap(({ objects }) => objects)
+}
+
+/** The objects of a file. */
+export function readObjects(path: string): Manifest[] {
+  return parseManifests(readFileSync(path, 'utf8'))
 }
 
 export function parseManifests(text: string): Manifest[] {

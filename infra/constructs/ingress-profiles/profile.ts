@@ -9,7 +9,9 @@ export interface StreamLimits extends Pick<TimeBudget['ingress'], 'readTimeoutSe
 
 /** The Service behind the ingress. */
 export interface Backend {
+  /** The Service's namespace, and the Ingress's. */
   readonly namespace: string
+  /** The Service's name. */
   readonly serviceName: string
 }
 
