@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { describeProblems } from '../gateway/contract.ts'
 import { findConflicts } from './schema/conflicts.ts'
+import { findEngineConflicts } from './schema/engine-conflicts.ts'
 import { modelSchema } from './schema/model.ts'
 import { regionSchema } from './schema/region.ts'
 
@@ -36,7 +37,11 @@ export class StackError extends Error {
  */
 export function parseStack(input: unknown): Stack {
   const parsed = stackSchema.safeParse(input)
-  const problems = [...(parsed.success ? [] : describeProblems(parsed.error)), ...findConflicts(input)]
+  const problems = [
+    ...(parsed.success ? [] : describeProblems(parsed.error)),
+    ...findConflicts(input),
+    ...findEngineConflicts(input)
+  ]
   if (!parsed.success || problems.length > 0) throw new StackError(problems)
   return parsed.data
 }

@@ -31,11 +31,14 @@ export const REMOVED_VARIABLES: Readonly<Record<string, Removal>> = {
 
 /**
  * Flags that Sluice renders, and the first release that has them. Sources: vLLM's `--shutdown-timeout` (0.18.0),
- * vllm-project/vllm#49445 and #58192 (`--max-num-queued-reqs`, 0.29.0).
+ * vllm-project/vllm#49445 and #58192 (`--max-num-queued-reqs`, `--max-num-queued-tokens`, 0.29.0), #46768
+ * (`--enable-per-request-metrics`, in 0.27).
  */
 export const ADDED_FLAGS: Readonly<Record<string, string>> = {
   '--shutdown-timeout': '0.18.0',
-  '--max-num-queued-reqs': '0.29.0'
+  '--enable-per-request-metrics': '0.27.0',
+  '--max-num-queued-reqs': '0.29.0',
+  '--max-num-queued-tokens': '0.29.0'
 }
 
 /** The vLLM version in an image's tag: `0.31.0` of `vllm/vllm-openai:v0.31.0-cu129`. */
@@ -65,7 +68,8 @@ function describeRemoval(name: string, removal: Removal | undefined, version: st
   return `vLLM ${version} has no ${name} (removed in ${removal.since}): ${removal.instead}`
 }
 
-function isOlder(version: string, than: string): boolean {
+/** Whether one version comes before another, both as 0.31.0. */
+export function isOlder(version: string, than: string): boolean {
   const [a, b] = [version, than].map((text) => text.split('.').map(Number))
   for (let i = 0; i < 3; i++) {
     const difference = (a?.[i] ?? 0) - (b?.[i] ?? 0)

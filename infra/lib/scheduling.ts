@@ -1,0 +1,44 @@
+// Where a pod may run: what the placement says, and what the accelerator adds to it.
+import type { k8s } from 'cdk8s-plus-28'
+import { type Accelerator, profileOf } from './accelerators.ts'
+
+/** Where the pods of an engine may run, and as whom they pull and reach devices. */
+export interface SchedulingProps {
+  /** Labels that a node must have, beyond the accelerator's. @default none */
+  readonly nodeSelector?: Readonly<Record<string, string>>
+  /** Beyond the accelerator's. @default none */
+  readonly tolerations?: readonly k8s.Toleration[]
+  /** @default none */
+  readonly priorityClassName?: string
+  /** @default the accelerator's, or else the cluster's */
+  readonly runtimeClassName?: string
+  /** Secrets of private registries, in the pod's namespace. @default none */
+  readonly imagePullSecrets?: readonly string[]
+  /** Numbers of the nodes' groups that device files belong to, as `getent group render` says them. @default none */
+  readonly deviceGroups?: readonly number[]
+}
+
+type Scheduling = Pick<
+  k8s.PodSpec,
+  'nodeSelector' | 'tolerations' | 'priorityClassName' | 'runtimeClassName' | 'imagePullSecrets'
+>
+
+/** The fields of a pod's spec, without those that would be empty. */
+export function renderScheduling(accelerator: Accelerator | undefined, props: SchedulingProps): Scheduling {
+  const profile = profileOf(accelerator)
+  const nodeSelector = { ...profile.nodeSelector, ...props.nodeSelector }
+  const tolerations = [...profile.tolerations, ...(props.tolerations ?? [])]
+  const runtimeClassName = props.runtimeClassName ?? profile.runtimeClassName
+  return {
+    ...(Object.keys(nodeSelector).length === 0 ? {} : { nodeSelector }),
+    ...(tolerations.length === 0 ? {} : { tolerations }),
+    ...(props.priorityClassName === undefined ? {} : { priorityClassName: props.priorityClassName }),
+    ...(runtimeClassName === undefined ? {} : { runtimeClassName }),
+    ...renderPullSecrets(props.imagePullSecrets)
+  }
+}
+
+/** The registries' Secrets of a pod. */
+export function renderPullSecrets(names: readonly string[] = []): Pick<k8s.PodSpec, 'imagePullSecrets'> {
+  return names.length === 0 ? {} : { imagePullSecrets: names.map((name) => ({ name })) }
+}
