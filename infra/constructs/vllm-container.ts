@@ -102,13 +102,23 @@ function renderArgs(props: VllmContainerProps, role: EngineRole): string[] {
     name,
     path: revision === undefined ? source : snapshotPath({ repository: source, revision })
   }))
-  return renderVllmArgs(props.settings, {
+  return renderVllmArgs(locateWeights(props), {
     servedModelName: props.servedModelName,
     port: PORTS.engine,
     shutdownTimeoutSeconds: props.budget.shutdownTimeoutSeconds,
     adapters,
     ...(role === 'whole' ? {} : { node: { role, of: props.nodes ?? 1 } })
   })
+}
+
+/**
+ * A warmed model is its folder: asked for the repository, huggingface_hub refuses offline what is not there as a whole,
+ * and the warm-up leaves out what vLLM does not read (huggingface_hub 2.4, IncompleteSnapshotError).
+ */
+function locateWeights({ cache, settings }: VllmContainerProps): VllmSettings {
+  const { model, revision, ...others } = settings
+  if (cache.warmUp === undefined || revision === undefined) return settings
+  return { ...others, model: snapshotPath({ repository: model, revision }) }
 }
 
 /**

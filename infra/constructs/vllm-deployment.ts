@@ -46,6 +46,7 @@ export interface VllmDeploymentProps extends VllmContainerProps, SchedulingProps
 
 /** The time that pulling an image of 10 GB and finding a node may take before a rollout counts as stuck. */
 const SCHEDULE_SECONDS = 900
+
 /** Engines that serve one model; the gateway finds every ready one behind `serviceName`. */
 export class VllmDeployment extends Construct {
   /** The Service's name, which resolves to one address per ready pod. */
