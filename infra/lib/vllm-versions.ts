@@ -9,13 +9,23 @@ interface Removal {
   readonly instead: string
 }
 
+const GUIDED_OPTION: Removal = { since: '0.12.0', instead: 'write it as a field of --structured-outputs-config' }
+
 /**
  * Flags that stop `vllm serve` with "unrecognized arguments".
  * Sources: vllm-project/vllm#29402 and llm-d/llm-d-benchmark#781 (log requests), vllm-project/vllm#17452 and #18538
- * (reasoning), vllm-project/vllm#36216 (swap space, absent since 0.18.0), release notes of 0.27 and 0.28 (the rest).
+ * (reasoning), vllm-project/vllm#22779 (multi-step), #22772 and #29326 (guided decoding), vllm/config/lora.py of 0.11
+ * (extra vocabulary), #36216 (swap space, absent since 0.18.0), release notes of 0.27 and 0.28 (the rest).
  */
 export const REMOVED_FLAGS: Readonly<Record<string, Removal>> = {
   '--enable-reasoning': { since: '0.10.0', instead: 'write --reasoning-parser alone' },
+  '--num-scheduler-steps': { since: '0.10.2', instead: 'leave it out: steps overlap by --async-scheduling' },
+  '--multi-step-stream-outputs': { since: '0.10.2', instead: 'leave it out: every token is streamed' },
+  '--guided-decoding-backend': { since: '0.12.0', instead: 'write --structured-outputs-config.backend' },
+  '--guided-decoding-disable-fallback': GUIDED_OPTION,
+  '--guided-decoding-disable-any-whitespace': GUIDED_OPTION,
+  '--guided-decoding-disable-additional-properties': GUIDED_OPTION,
+  '--lora-extra-vocab-size': { since: '0.12.0', instead: 'merge an adapter with tokens of its own into its model' },
   '--disable-log-requests': { since: '0.12.0', instead: 'requests are not logged by default' },
   '--swap-space': { since: '0.18.0', instead: 'write --kv-offloading-size for KV cache in host memory' },
   '--max-num-partial-prefills': { since: '0.27.0', instead: 'write --long-prefill-token-threshold' },

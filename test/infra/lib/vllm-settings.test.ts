@@ -85,6 +85,11 @@ describe('settings', () => {
       /maxNumBatchedTokens: 100 is less than maxNumSeqs 256/
     ],
     [
+      'a flag of guided decoding',
+      { extraArgs: ['--guided-decoding-backend=xgrammar'] },
+      /has no --guided-decoding-backend .* write --structured-outputs-config\.backend/
+    ],
+    [
       'a whole prompt that a step has no room for',
       { maxNumBatchedTokens: 2048, maxModelLen: 8192, enableChunkedPrefill: false },
       /maxNumBatchedTokens: 2048 can't take a prompt of maxModelLen 8192/
