@@ -33,10 +33,14 @@ export interface ModelWarmUpProps extends SchedulingProps {
   readonly accelerator?: Accelerator
   /** Hugging Face token of a gated model. @default none */
   readonly hfTokenSecret?: SecretKey
+  /** The engine's plain variables, among which may be `HF_ENDPOINT` or a proxy. @default none */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** A finished Job stays for a week, so that its log can be read. What applies it anew then finds the marker at once. */
 const KEEP_SECONDS = 604_800
+/** The CUDA image asks for every GPU of its node, and where NVIDIA's runtime is the default one it gets them. */
+const NO_GPU = { NVIDIA_VISIBLE_DEVICES: 'void' }
 /** Attempts after the first; each goes on where the last one stopped. */
 const RETRIES = 6
 
@@ -53,6 +57,7 @@ export function renderWarmUp(props: ModelWarmUpProps): k8s.Container[] {
       image: props.image,
       imagePullPolicy: 'IfNotPresent',
       command: waitCommand(downloadsOf(props.settings, props.adapters)),
+      env: Object.entries(NO_GPU).map(([name, value]) => ({ name, value })),
       resources: renderResources(0.1, '64Mi'),
       securityContext: restrictContainer({ readOnlyRoot: true }),
       volumeMounts: [
@@ -109,15 +114,22 @@ function renderPod(props: ModelWarmUpProps): k8s.PodSpec {
   }
 }
 
-function renderDownload({ image, settings, adapters, hfTokenSecret }: ModelWarmUpProps): k8s.Container {
+function renderDownload({ image, settings, adapters, hfTokenSecret, env }: ModelWarmUpProps): k8s.Container {
+  const values: Record<string, string> = {
+    ...env,
+    ...NO_GPU,
+    HOME: '/tmp',
+    HF_HOME: `${CACHE_DIRECTORY}/${HUB_FOLDER}`,
+    HF_HUB_DISABLE_TELEMETRY: '1',
+    HF_HUB_OFFLINE: '0'
+  }
   return {
     name: 'download',
     image,
     imagePullPolicy: 'IfNotPresent',
     command: downloadCommand(downloadsOf(settings, adapters)),
     env: [
-      { name: 'HOME', value: '/tmp' },
-      { name: 'HF_HOME', value: `${CACHE_DIRECTORY}/${HUB_FOLDER}` },
+      ...Object.entries(values).map(([name, value]) => ({ name, value })),
       ...(hfTokenSecret === undefined
         ? []
         : [{ name: 'HF_TOKEN', valueFrom: { secretKeyRef: { name: hfTokenSecret.name, key: hfTokenSecret.key } } }])

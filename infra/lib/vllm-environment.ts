@@ -3,8 +3,6 @@
 export const RESERVED_VARIABLES: ReadonlySet<string> = new Set([
   'HOME',
   'HF_HOME',
-  'HF_HUB_OFFLINE',
-  'HF_MODULES_CACHE',
   'HF_TOKEN',
   'HUGGING_FACE_HUB_TOKEN',
   'VLLM_API_KEY',

@@ -84,7 +84,7 @@ function findSizeProblems({ maxOutputTokens }: Shape, { maxModelLen }: Settings)
   return [[['maxOutputTokens'], `${maxOutputTokens} exceeds the context, settings.maxModelLen ${maxModelLen}`]]
 }
 
-/** A tmpfs counts as the container's memory, as a CPU's KV cache does: what it holds the engine can't have. */
+/** A tmpfs counts as the container's memory, as KV cache on the host does: what it holds the engine can't have. */
 function findMemoryProblems(
   { accelerator, nodes = 1, memoryGiB, sharedMemoryGiB }: Shape,
   settings: Settings
@@ -96,11 +96,15 @@ function findMemoryProblems(
     const path = memoryGiB === undefined ? 'sharedMemoryGiB' : 'memoryGiB'
     return [[[path], `${shared} GiB of shared memory come out of memoryGiB ${memory}, and leave the engine none`]]
   }
-  if (accelerator?.kind !== 'cpu' || shared + accelerator.kvCacheGiB < memory) return []
+  const [path, cache] =
+    accelerator?.kind === 'cpu'
+      ? [['accelerator', 'kvCacheGiB'], accelerator.kvCacheGiB]
+      : [['settings', 'kvOffloadingSize'], settings.kvOffloadingSize ?? 0]
+  if (shared + cache < memory) return []
   return [
     [
-      ['accelerator', 'kvCacheGiB'],
-      `${accelerator.kvCacheGiB} GiB and ${shared} GiB of shared memory come out of memoryGiB ${memory}, and leave the weights none`
+      path,
+      `${cache} GiB and ${shared} GiB of shared memory come out of memoryGiB ${memory}, and leave the engine none; raise memoryGiB`
     ]
   ]
 }

@@ -51,6 +51,21 @@ describe('a shared cache that is warmed', () => {
     expect(await findSchemaProblems(job)).toEqual([])
   })
 
+  it('takes no GPU of its node, reaches the hub as the engine would, and reports to nobody', () => {
+    const env = { HF_ENDPOINT: 'https://hub.example.com', HTTPS_PROXY: 'http://proxy:3128' }
+    const [{ spec }] = jobsOf(manifestsOf(warmed({ model: { env } })))
+    const values = Object.fromEntries(
+      spec.template.spec.containers[0].env.map((one: Manifest) => [one.name, one.value])
+    )
+    expect(values).toMatchObject({
+      ...env,
+      NVIDIA_VISIBLE_DEVICES: 'void',
+      HF_HUB_DISABLE_TELEMETRY: '1',
+      HF_HOME: WEIGHTS
+    })
+    expect(pod.initContainers[0].env).toEqual([{ name: 'NVIDIA_VISIBLE_DEVICES', value: 'void' }])
+  })
+
   it('is waited for by each engine, whatever kubectl applied first', async () => {
     const [wait] = pod.initContainers
     expect(wait.command).toEqual(waitCommand([{ repository: 'meta-llama/Llama-3.1-8B-Instruct', revision: COMMIT }]))
@@ -169,6 +184,15 @@ describe('a warm-up', () => {
   })
 })
 
+/** The group is gone already when the shell ended before it began to sleep. */
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 describe('the command that waits', () => {
   it('goes on when the marker is there, and ends on SIGTERM while it is not', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'sluice-marker-'))
@@ -186,7 +210,7 @@ describe('the command that waits', () => {
       writeFileSync(marker, '')
       expect(execFileSync(shell, [...rest.slice(0, -1), marker], { encoding: 'utf8' })).toBe('')
     } finally {
-      if (waiting.pid !== undefined) process.kill(-waiting.pid, 'SIGKILL')
+      endGroup(waiting.pid)
       rmSync(directory, { recursive: true })
     }
   })

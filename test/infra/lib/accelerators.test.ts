@@ -135,9 +135,12 @@ describe('an accelerator', () => {
     ])
   })
 
-  it('refuses a KV cache that leaves a CPU no memory for the weights', () => {
+  it('refuses KV cache on the host that leaves no memory for anything else', () => {
     expect(problemsOf(stackOn({ kind: 'cpu', kvCacheGiB: 28 }))).toEqual([
       expect.stringMatching(/^models\[0\]\.accelerator\.kvCacheGiB: 28 GiB and 4 GiB of shared memory/)
+    ])
+    expect(problemsOf(stackOn(undefined, { kvOffloadingSize: 30 }))).toEqual([
+      expect.stringMatching(/^models\[0\]\.settings\.kvOffloadingSize: 30 GiB and 2 GiB of shared memory/)
     ])
   })
 })
