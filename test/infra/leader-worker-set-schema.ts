@@ -39,10 +39,19 @@ const schema = z.strictObject({
   })
 })
 
-/** Wrong types, missing and unknown fields outside of the pod templates. */
+/** Wrong types, missing and unknown fields outside of the pod templates, and quantities that only Kubernetes' own kinds take. */
 export function findLeaderWorkerSetProblems(object: Manifest): string[] {
   const parsed = schema.safeParse(object)
-  return parsed.success ? [] : parsed.error.issues.map((issue) => `/${issue.path.join('/')}: ${issue.message}`)
+  const problems = parsed.success
+    ? []
+    : parsed.error.issues.map((issue) => `/${issue.path.join('/')}: ${issue.message}`)
+  return [...problems, ...findFractions(object, '')]
+}
+
+function findFractions(value: unknown, path: string): string[] {
+  if (typeof value === 'number') return Number.isInteger(value) ? [] : [`${path}: ${value} must be a string`]
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, inner]) => findFractions(inner, `${path}/${key}`))
 }
 
 /** The pod templates, each in a Deployment. */

@@ -41,6 +41,17 @@ describe('an engine on several nodes', () => {
     expect(await findSchemaProblems(set)).toEqual([])
   })
 
+  it('spells fractions out, which a CRD does not take as numbers', async () => {
+    const cache = { kind: 'claim', claimName: 'weights', warmUp: true }
+    const model = { nodes: 2, cpu: 2.5 }
+    const fractional = groupsOf({ model, settings: { revision: 'a'.repeat(40) }, placement: { cache } })
+    const one = find(fractional, 'LeaderWorkerSet', `${NAME}-lws`)
+    const { spec } = one.spec.leaderWorkerTemplate.workerTemplate
+    expect(spec.containers[0].resources.requests.cpu).toBe('2.5')
+    expect(spec.initContainers[0].resources.requests.cpu).toBe('0.1')
+    expect(await findSchemaProblems(one)).toEqual([])
+  })
+
   it('knows its rank and its leader from what the controller puts into each container', () => {
     const argsOf = ({ spec }: Manifest) => spec.containers[0].args
     const shared = [
