@@ -31,8 +31,6 @@ export interface AcceleratorProfile {
   /** Labels that a node must have, beyond those of the placement. */
   readonly nodeSelector: Readonly<Record<string, string>>
   readonly tolerations: readonly Taint[]
-  /** The container runtime that brings the devices in. @default the cluster's */
-  readonly runtimeClassName?: string
   /** Size of /dev/shm in GiB for one device and for several. Source: vLLM, docs/deployment/k8s.md. */
   readonly sharedMemoryGiB: { readonly one: number; readonly several: number }
   readonly env: Readonly<Record<string, string>>

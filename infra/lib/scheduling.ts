@@ -10,7 +10,10 @@ export interface SchedulingProps {
   readonly tolerations?: readonly k8s.Toleration[]
   /** @default none */
   readonly priorityClassName?: string
-  /** @default the accelerator's, or else the cluster's */
+  /**
+   * The runtime that brings the devices in, where it is not the default one. No accelerator implies it: a pod that names
+   * a class that the cluster lacks is refused. @default the cluster's
+   */
   readonly runtimeClassName?: string
   /** Secrets of private registries, in the pod's namespace. @default none */
   readonly imagePullSecrets?: readonly string[]
@@ -27,13 +30,16 @@ type Scheduling = Pick<
 export function renderScheduling(accelerator: Accelerator | undefined, props: SchedulingProps): Scheduling {
   const profile = profileOf(accelerator)
   const nodeSelector = { ...profile.nodeSelector, ...props.nodeSelector }
-  const tolerations = [...profile.tolerations, ...(props.tolerations ?? [])]
-  const runtimeClassName = props.runtimeClassName ?? profile.runtimeClassName
+  const own = props.tolerations ?? []
+  const usual = profile.tolerations.filter(
+    ({ key, effect }) => !own.some((one) => one.key === key && (one.effect ?? effect) === effect)
+  )
+  const tolerations = [...usual, ...own]
   return {
     ...(Object.keys(nodeSelector).length === 0 ? {} : { nodeSelector }),
     ...(tolerations.length === 0 ? {} : { tolerations }),
     ...(props.priorityClassName === undefined ? {} : { priorityClassName: props.priorityClassName }),
-    ...(runtimeClassName === undefined ? {} : { runtimeClassName }),
+    ...(props.runtimeClassName === undefined ? {} : { runtimeClassName: props.runtimeClassName }),
     ...renderPullSecrets(props.imagePullSecrets)
   }
 }

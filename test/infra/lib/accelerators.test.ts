@@ -59,6 +59,8 @@ describe('an accelerator', () => {
       { key: 'amd.com/gpu', operator: 'Exists', effect: 'NoSchedule' },
       { key: 'team', operator: 'Exists' }
     ])
+    const anyway = { tolerations: [{ key: 'amd.com/gpu', operator: 'Exists', effect: 'NoSchedule' }] }
+    expect(podOf(manifestsOf(stackOn({ kind: 'amd' }, {}, anyway)), NAME).tolerations).toEqual(anyway.tolerations)
     expect(podOf(manifestsOf(stackWith()), NAME)).not.toHaveProperty('tolerations')
     expect(podOf(manifestsOf(stackOn({ kind: 'nvidia' })), NAME).tolerations).toEqual([
       { key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' }
