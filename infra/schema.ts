@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { describeProblems } from '../gateway/contract.ts'
 import { DNS_LABEL } from './lib/names.ts'
 import { findConflicts } from './schema/conflicts.ts'
+import { findEngineConflicts } from './schema/engine-conflicts.ts'
 import { findMeetings, findNameProblems, findRegionProblems } from './schema/environments.ts'
 import { findUnknownClusters, gitopsSchema } from './schema/gitops.ts'
 import { modelSchema } from './schema/model.ts'
@@ -55,7 +56,11 @@ export interface Environment {
 export function parseStack(input: unknown): Stack {
   const { plain } = splitEnvironments(input)
   const parsed = stackSchema.safeParse(plain)
-  const problems = [...(parsed.success ? [] : describeProblems(parsed.error)), ...findConflicts(plain)]
+  const problems = [
+    ...(parsed.success ? [] : describeProblems(parsed.error)),
+    ...findConflicts(plain),
+    ...findEngineConflicts(plain)
+  ]
   if (!parsed.success || problems.length > 0) throw new StackError(problems)
   return parsed.data
 }

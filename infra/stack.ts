@@ -75,12 +75,12 @@ export const stack: StackInput = {
         {
           model: 'llama-3-1-8b',
           replicas: 2,
-          cache: { kind: 'new-claim', sizeGiB: 100, storageClassName: 'shared-files' },
+          cache: { kind: 'new-claim', sizeGiB: 100, storageClassName: 'shared-files', warmUp: true },
           ...gpuNodes('NVIDIA-L40S')
         },
         {
           model: 'qwen3-32b',
-          cache: { kind: 'new-claim', sizeGiB: 300, storageClassName: 'shared-files' },
+          cache: { kind: 'new-claim', sizeGiB: 300, storageClassName: 'shared-files', warmUp: true },
           ...gpuNodes('NVIDIA-H100-80GB-HBM3')
         }
       ]

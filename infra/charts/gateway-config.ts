@@ -48,7 +48,15 @@ export function engineKeysOf(placed: readonly PlacedModel[]): { file: string; se
 function poolOf(region: Region, { model, placement }: PlacedModel): ConfigInput['pools'][number] {
   return {
     name: model.name,
-    models: [{ name: model.servedName, maxOutputTokens: model.maxOutputTokens, restricted: model.restricted }],
+    models: [
+      { name: model.servedName, maxOutputTokens: model.maxOutputTokens, restricted: model.restricted },
+      // An adapter is a model to clients, and has the model's limits where it has none of its own.
+      ...(model.adapters ?? []).map(({ name, maxOutputTokens, restricted }) => ({
+        name,
+        maxOutputTokens: maxOutputTokens ?? model.maxOutputTokens,
+        restricted: restricted ?? model.restricted
+      }))
+    ],
     // The complete name: with a short one every look-up would try the cluster's search domains.
     engines: {
       dns: { host: `${engineNameOf(model)}.${region.namespace}.svc.${region.clusterDomain}`, port: PORTS.engine }

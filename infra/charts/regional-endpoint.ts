@@ -9,7 +9,7 @@ import { StreamingIngress } from '../constructs/streaming-ingress.ts'
 import type { Model, Region } from '../schema.ts'
 import { deployEngines } from './engines.ts'
 import { engineKeysOf, engineNameOf, gatewayConfigOf, placeModels } from './gateway-config.ts'
-import { noticeSharedClaims } from './notices.ts'
+import { noticeDeviceGroups, noticeSharedClaims } from './notices.ts'
 
 /** Properties of `RegionalEndpoint`. */
 export interface RegionalEndpointProps {
@@ -36,9 +36,10 @@ export class RegionalEndpoint extends Construct {
 
     // kubectl applies files in the order of their names, and everything else needs the namespace.
     new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace })
-    for (const one of placed) deployEngines(chart(engineNameOf(one.model)), one, budget.engine)
+    for (const one of placed) deployEngines(chart(engineNameOf(one.model)), one, budget.engine, region)
     const gateway = new Gateway(chart('gateway'), 'Gateway', {
       ...region.gateway,
+      ...(region.imagePullSecrets === undefined ? {} : { imagePullSecrets: region.imagePullSecrets }),
       name: backend.serviceName,
       config: gatewayConfigOf(region, placed),
       engineKeys: engineKeysOf(placed),
@@ -53,6 +54,6 @@ export class RegionalEndpoint extends Construct {
       limits,
       backend: { ...backend, port: gateway.port }
     })
-    this.notices = [...ingress.notices, ...noticeSharedClaims(region)]
+    this.notices = [...ingress.notices, ...noticeSharedClaims(region), ...noticeDeviceGroups(placed)]
   }
 }

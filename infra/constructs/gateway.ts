@@ -6,6 +6,7 @@ import { type ConfigInput, configSchema, describeProblems, PORTS, type TimeBudge
 import { versionOf } from '../lib/image.ts'
 import { type Identity, labelsOf, selectorOf } from '../lib/labels.ts'
 import { restrictPod } from '../lib/pod-security.ts'
+import { renderPullSecrets } from '../lib/scheduling.ts'
 import type { SecretKey } from '../lib/secret.ts'
 import { allowOneEviction, spreadReplicas } from '../lib/spread.ts'
 import {
@@ -30,6 +31,8 @@ export interface GatewayProps extends GatewayContainerProps {
   readonly budget: TimeBudget['gateway']
   /** Pods that run at all times. @default 2 */
   readonly replicas?: number
+  /** Secrets of private registries, in the pod's namespace. @default none */
+  readonly imagePullSecrets?: readonly string[]
   /** Annotations of the Service: some ingress controllers read them there. @default none */
   readonly serviceAnnotations?: Readonly<Record<string, string>>
 }
@@ -129,6 +132,7 @@ function renderPod(props: GatewayProps, selector: Record<string, string>): k8s.P
     dnsConfig: { options: [{ name: 'ndots', value: '2' }] },
     containers: [renderGatewayContainer(props)],
     volumes: [{ name: FILES_VOLUME, projected: renderFiles(props.name, props.keysSecret, props.engineKeys ?? []) }],
-    topologySpreadConstraints: spreadReplicas(selector)
+    topologySpreadConstraints: spreadReplicas(selector),
+    ...renderPullSecrets(props.imagePullSecrets)
   }
 }

@@ -4,14 +4,48 @@ import { k8s } from 'cdk8s-plus-28'
 import { Construct } from 'constructs'
 import { labelsOf } from '../lib/labels.ts'
 
+/** Who downloads the weights before an engine starts, which then runs offline and can't change them. */
+export interface WarmUp {
+  /** One Job for all engines where they share the volume, or else each pod's own init container. */
+  readonly by: 'job' | 'pod'
+  /** Seconds that the download may take. */
+  readonly seconds: number
+}
+
 /** What an engine needs of a cache. */
 export interface IModelCache {
   /** The volume's source; the engine names and mounts it. */
   readonly source: Omit<k8s.Volume, 'name'>
+  /** @default none: the engine downloads what it misses */
+  readonly warmUp?: WarmUp
+  /** An image with the weights, mounted at `/models`. @default none */
+  readonly modelImage?: string
+}
+
+/** Whether a cache is filled before engines start. */
+export interface WarmUpProps {
+  /** A download at a pinned commit before the first engine starts. @default false: each engine downloads what it misses */
+  readonly warmUp?: boolean
+  /** Seconds that it may take. @default 7200 */
+  readonly downloadSeconds?: number
+}
+
+type AccessMode = 'ReadWriteMany' | 'ReadWriteOnce'
+
+const DEFAULT_DOWNLOAD_SECONDS = 7200
+
+/**
+ * A volume of one node can't be mounted by a Job that lands on another, and each node's own disk is warmed on its own:
+ * there the pod does it.
+ */
+function planWarmUp(props: WarmUpProps & { readonly accessMode?: AccessMode }, ownDisk = false): WarmUp | undefined {
+  if (props.warmUp !== true) return undefined
+  const by = ownDisk || props.accessMode === 'ReadWriteOnce' ? 'pod' : 'job'
+  return { by, seconds: props.downloadSeconds ?? DEFAULT_DOWNLOAD_SECONDS }
 }
 
 /** Properties of a cache that is a new claim. */
-export interface ModelCacheProps {
+export interface ModelCacheProps extends WarmUpProps {
   /** `metadata.name` of the claim. */
   readonly name: string
   /** Size in GiB: the weights, and as much again for the next revision. */
@@ -19,11 +53,11 @@ export interface ModelCacheProps {
   /** Storage class. @default the cluster's */
   readonly storageClassName?: string
   /** ReadWriteMany lets replicas on several nodes share it. @default ReadWriteMany */
-  readonly accessMode?: 'ReadWriteMany' | 'ReadWriteOnce'
+  readonly accessMode?: AccessMode
 }
 
 /** Properties of a cache on the nodes' own disks. */
-export interface HostPathCacheProps {
+export interface HostPathCacheProps extends WarmUpProps {
   /** `metadata.name` of the claim; the volume's is `<namespace>-<name>`. */
   readonly name: string
   /**
@@ -39,15 +73,28 @@ export interface HostPathCacheProps {
 export class ModelCache extends Construct implements IModelCache {
   /** The volume's source; the engine names and mounts it. */
   readonly source: Omit<k8s.Volume, 'name'>
+  readonly warmUp?: WarmUp
 
-  /** A claim that somebody else made, in the engine's namespace. */
-  static fromClaimName(claimName: string): IModelCache {
-    return { source: { persistentVolumeClaim: { claimName } } }
+  /** A claim that somebody else made, in the engine's namespace; its access mode says who can warm it. */
+  static fromClaimName(
+    claimName: string,
+    options: WarmUpProps & { readonly accessMode?: AccessMode } = {}
+  ): IModelCache {
+    const warmUp = planWarmUp(options)
+    return { source: { persistentVolumeClaim: { claimName } }, ...(warmUp === undefined ? {} : { warmUp }) }
   }
 
   /** No cache beyond the pod's life: every start loads the model anew. The size is in GiB. */
   static fromEmptyDir(sizeGiB: number): IModelCache {
     return { source: { emptyDir: { sizeLimit: gibibytes(sizeGiB) } } }
+  }
+
+  /**
+   * An OCI image or artifact whose root holds the weights. The engine's `model` is `/models` or a folder below it;
+   * `sizeGiB` bounds what it compiles, which ends with the pod.
+   */
+  static fromImage(reference: string, sizeGiB: number): IModelCache {
+    return { source: { emptyDir: { sizeLimit: gibibytes(sizeGiB) } }, modelImage: reference }
   }
 
   /** The nodes' own disks; each node loads a model once. */
@@ -66,6 +113,8 @@ export class ModelCache extends Construct implements IModelCache {
       }
     })
     this.source = { persistentVolumeClaim: { claimName: props.name } }
+    const warmUp = planWarmUp(props)
+    if (warmUp !== undefined) this.warmUp = warmUp
   }
 }
 
@@ -75,6 +124,7 @@ export class ModelCache extends Construct implements IModelCache {
  */
 class HostPathCache extends Construct implements IModelCache {
   readonly source: Omit<k8s.Volume, 'name'>
+  readonly warmUp?: WarmUp
 
   constructor(scope: Construct, id: string, props: HostPathCacheProps) {
     super(scope, id)
@@ -101,6 +151,8 @@ class HostPathCache extends Construct implements IModelCache {
     // A volume belongs to the cluster; the chart gives each object its namespace.
     volume.addJsonPatch(JsonPatch.remove('/metadata/namespace'))
     this.source = { persistentVolumeClaim: { claimName: props.name } }
+    const warmUp = planWarmUp(props, true)
+    if (warmUp !== undefined) this.warmUp = warmUp
   }
 }
 

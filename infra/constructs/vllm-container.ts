@@ -1,17 +1,30 @@
 // The container of an engine: arguments, environment, probes, shutdown, resources and mounts.
 import { k8s } from 'cdk8s-plus-28'
 import { ENGINE_HEALTH_PATH, PORTS, type TimeBudget } from '../../gateway/contract.ts'
+import { type Accelerator, profileOf } from '../lib/accelerators.ts'
+import {
+  type AdapterSource,
+  CACHE_DIRECTORY,
+  HUB_FOLDER,
+  MODEL_DIRECTORY,
+  snapshotPath
+} from '../lib/model-download.ts'
 import { restrictContainer } from '../lib/pod-security.ts'
 import type { SecretKey } from '../lib/secret.ts'
-import { renderVllmArgs, type VllmSettings } from '../lib/vllm-flags.ts'
-import { defaultMemoryGiB } from '../lib/vllm-resources.ts'
+import { renderVllmArgs } from '../lib/vllm-flags.ts'
+import { defaultCpu, defaultMemoryGiB } from '../lib/vllm-resources.ts'
+import type { VllmSettings } from '../lib/vllm-settings.ts'
+import type { IModelCache } from './model-cache.ts'
 
 /** Names of the pod's volumes that the container mounts. */
 export const CACHE_VOLUME = 'model-cache'
 export const SHARED_MEMORY_VOLUME = 'shared-memory'
+export const MODEL_IMAGE_VOLUME = 'model-image'
+export const HOME_VOLUME = 'home'
 
-/** Everything below is kept over restarts when the cache is: weights, compiled graphs, tuned kernels. */
-const CACHE_DIRECTORY = '/home/vllm/.cache'
+const HOME = '/home/vllm'
+/** The user, group and home that vLLM's image is made for: vLLM, docs/deployment/docker.md. */
+export const VLLM_USER = { uid: 2000, gid: 0, fsGroup: 0 }
 const STARTUP_PERIOD_SECONDS = 10
 
 /** Properties of an engine's container. */
@@ -22,17 +35,25 @@ export interface VllmContainerProps {
   readonly servedModelName: string
   /** What vLLM is started with. */
   readonly settings: VllmSettings
-  /** GPUs of one replica: tensor parallel size times pipeline parallel size. */
+  /** Where weights are kept between starts. */
+  readonly cache: IModelCache
+  /** LoRA adapters that are loaded at the start. @default none */
+  readonly adapters?: readonly AdapterSource[]
+  /** Nodes that one replica is spread over, a pod on each; they have to divide `gpus`. @default 1 */
+  readonly nodes?: number
+  /** What the engine runs on; goes with the image. @default whole NVIDIA GPUs */
+  readonly accelerator?: Accelerator
+  /** GPUs of one replica, all of its nodes together: tensor parallel size times pipeline parallel size; 0 on CPUs. */
   readonly gpus: number
-  /** Extended resource of the device plugin. @default nvidia.com/gpu */
+  /** Extended resource of the device plugin. @default the accelerator's */
   readonly gpuResource?: string
   /** The engine's part of the region's time budget. */
   readonly budget: TimeBudget['engine']
   /** Seconds from the container's start to a loaded model; then the kubelet restarts it. @default 1800 */
   readonly loadSeconds?: number
-  /** CPU cores that are requested; the limit is twice as much. @default 4 a GPU */
+  /** CPU cores that a pod requests; the limit is twice as much. @default 4 a GPU, 16 without GPUs */
   readonly cpu?: number
-  /** Host memory in GiB, request and limit, shared memory included. @default 32 a GPU */
+  /** Host memory of a pod in GiB, request and limit, shared memory included. @default 32 a GPU, 32 without GPUs */
   readonly memoryGiB?: number
   /** Hugging Face token of a gated model. @default none */
   readonly hfTokenSecret?: SecretKey
@@ -46,41 +67,88 @@ export interface VllmContainerProps {
 
 export const DEFAULT_LOAD_SECONDS = 1800
 
+/** What a pod is in its replica: all of it, or the one of several nodes that has the HTTP server, or another. */
+export type EngineRole = 'whole' | 'leader' | 'worker'
+
 /** Renders the container `vllm`. */
-export function renderVllmContainer(props: VllmContainerProps): k8s.Container {
+export function renderVllmContainer(props: VllmContainerProps, role: EngineRole = 'whole'): k8s.Container {
   const loadSeconds = props.loadSeconds ?? DEFAULT_LOAD_SECONDS
-  const { preStopSeconds, shutdownTimeoutSeconds } = props.budget
   return {
     name: 'vllm',
     image: props.image,
     imagePullPolicy: 'IfNotPresent',
     command: ['vllm', 'serve'],
-    args: renderVllmArgs(props.settings, {
-      servedModelName: props.servedModelName,
-      port: PORTS.engine,
-      shutdownTimeoutSeconds
-    }),
+    args: renderArgs(props, role),
     env: renderEnvironment(props, loadSeconds),
-    ports: [{ name: 'http', containerPort: PORTS.engine }],
-    ...renderProbes(loadSeconds),
+    // A worker has no HTTP server. When it ends the group ends, and when it hangs the leader's liveness fails.
+    ...(role === 'worker'
+      ? {}
+      : { ports: [{ name: 'http', containerPort: PORTS.engine }], ...renderProbes(loadSeconds) }),
     // A lifecycle action `sleep` needs Kubernetes 1.30; the image has the program.
-    lifecycle: { preStop: { exec: { command: ['sleep', String(preStopSeconds)] } } },
+    lifecycle: { preStop: { exec: { command: ['sleep', String(preStopSeconds(props.budget, role))] } } },
     resources: renderResources(props),
     // NVIDIA's CDI hooks write /etc/ld.so.cache into the container's root at its start, so the root stays writable
     // (https://github.com/kserve/kserve, config-llm-template.yaml); `restricted` does not ask for more.
     securityContext: restrictContainer({ readOnlyRoot: false }),
-    volumeMounts: [
-      { name: CACHE_VOLUME, mountPath: CACHE_DIRECTORY },
-      { name: SHARED_MEMORY_VOLUME, mountPath: '/dev/shm' }
-    ]
+    volumeMounts: renderMounts(props)
   }
+}
+
+/** A worker computes for the leader's running answers, so it gets SIGTERM when they have had their time. */
+function preStopSeconds({ preStopSeconds, shutdownTimeoutSeconds }: TimeBudget['engine'], role: EngineRole): number {
+  return role === 'worker' ? preStopSeconds + shutdownTimeoutSeconds : preStopSeconds
+}
+
+function renderArgs(props: VllmContainerProps, role: EngineRole): string[] {
+  const adapters = (props.adapters ?? []).map(({ name, source, revision }) => ({
+    name,
+    path: revision === undefined ? source : snapshotPath({ repository: source, revision })
+  }))
+  return renderVllmArgs(locateWeights(props), {
+    servedModelName: props.servedModelName,
+    port: PORTS.engine,
+    shutdownTimeoutSeconds: props.budget.shutdownTimeoutSeconds,
+    adapters,
+    ...(role === 'whole' ? {} : { node: { role, of: props.nodes ?? 1 } })
+  })
+}
+
+/**
+ * A warmed model is its folder: asked for the repository, huggingface_hub refuses offline what is not there as a whole,
+ * and the warm-up leaves out what vLLM does not read (huggingface_hub 2.4, IncompleteSnapshotError).
+ */
+function locateWeights({ cache, settings }: VllmContainerProps): VllmSettings {
+  const { model, revision, ...others } = settings
+  if (cache.warmUp === undefined || revision === undefined) return settings
+  return { ...others, model: snapshotPath({ repository: model, revision }) }
+}
+
+/**
+ * The cache as a whole stays writable, for compiled graphs; weights that a warm-up or an image brings are not. kubelet
+ * makes the folder of a subPath with the mode of the volume's root.
+ */
+function renderMounts({ accelerator, cache }: VllmContainerProps): k8s.VolumeMount[] {
+  const weights = `${CACHE_DIRECTORY}/${HUB_FOLDER}`
+  return [
+    ...(profileOf(accelerator).hasUser ? [] : [{ name: HOME_VOLUME, mountPath: HOME }]),
+    { name: CACHE_VOLUME, mountPath: CACHE_DIRECTORY },
+    ...(cache.warmUp === undefined
+      ? []
+      : [{ name: CACHE_VOLUME, mountPath: weights, subPath: HUB_FOLDER, readOnly: true }]),
+    ...(cache.modelImage === undefined
+      ? []
+      : [{ name: MODEL_IMAGE_VOLUME, mountPath: MODEL_DIRECTORY, readOnly: true }]),
+    { name: SHARED_MEMORY_VOLUME, mountPath: '/dev/shm' }
+  ]
 }
 
 function renderEnvironment(props: VllmContainerProps, loadSeconds: number): k8s.EnvVar[] {
   const values: Record<string, string> = {
     ...props.env,
-    HOME: '/home/vllm',
-    HF_HOME: `${CACHE_DIRECTORY}/huggingface`,
+    HOME,
+    HF_HOME: `${CACHE_DIRECTORY}/${HUB_FOLDER}`,
+    ...renderOffline(props.cache),
+    ...renderAccelerator(props.accelerator),
     VLLM_CACHE_ROOT: `${CACHE_DIRECTORY}/vllm`,
     // vLLM gives its engine 600 s to get ready; the startup probe decides here.
     VLLM_ENGINE_READY_TIMEOUT_S: String(loadSeconds),
@@ -91,7 +159,8 @@ function renderEnvironment(props: VllmContainerProps, loadSeconds: number): k8s.
   }
   const secrets: [string, SecretKey | undefined][] = [
     ...Object.entries(props.secretEnv ?? {}),
-    ['HF_TOKEN', props.hfTokenSecret],
+    // Whoever downloads has the token: the warm-up, or else the engine.
+    ['HF_TOKEN', props.cache.warmUp === undefined ? props.hfTokenSecret : undefined],
     ['VLLM_API_KEY', props.engineKeySecret]
   ]
   return [
@@ -100,6 +169,18 @@ function renderEnvironment(props: VllmContainerProps, loadSeconds: number): k8s.
       secret === undefined ? [] : [{ name, valueFrom: { secretKeyRef: { name: secret.name, key: secret.key } } }]
     )
   ]
+}
+
+/** With the weights there the hub is not asked; code that a model brings along is copied out of the read-only mount. */
+function renderOffline({ warmUp, modelImage }: IModelCache): Record<string, string> {
+  if (warmUp === undefined && modelImage === undefined) return {}
+  return { HF_HUB_OFFLINE: '1', HF_MODULES_CACHE: `${CACHE_DIRECTORY}/hf-modules` }
+}
+
+/** Python asks for the name of user 2000, whom only the CUDA image knows, and takes this one. */
+function renderAccelerator(accelerator: Accelerator | undefined): Record<string, string> {
+  const { env, hasUser } = profileOf(accelerator)
+  return { ...(hasUser ? {} : { LOGNAME: 'vllm' }), ...env }
 }
 
 /** vLLM answers its health path only after the model is loaded, so one path serves all three probes. */
@@ -119,11 +200,13 @@ function renderProbes(loadSeconds: number): Pick<k8s.Container, 'startupProbe' |
 }
 
 function renderResources(props: VllmContainerProps): k8s.ResourceRequirements {
-  const cpu = props.cpu ?? 4 * props.gpus
-  const memory = k8s.Quantity.fromString(`${props.memoryGiB ?? defaultMemoryGiB(props.gpus)}Gi`)
-  const gpus = { [props.gpuResource ?? 'nvidia.com/gpu']: k8s.Quantity.fromNumber(props.gpus) }
+  const gpus = props.gpus / (props.nodes ?? 1)
+  const cpu = props.cpu ?? defaultCpu(gpus)
+  const memory = k8s.Quantity.fromString(`${props.memoryGiB ?? defaultMemoryGiB(gpus)}Gi`)
+  const resource = props.gpuResource ?? profileOf(props.accelerator).resource
+  const devices = resource === undefined ? {} : { [resource]: k8s.Quantity.fromNumber(gpus) }
   return {
-    requests: { cpu: k8s.Quantity.fromNumber(cpu), memory, ...gpus },
-    limits: { cpu: k8s.Quantity.fromNumber(cpu * 2), memory, ...gpus }
+    requests: { cpu: k8s.Quantity.fromNumber(cpu), memory, ...devices },
+    limits: { cpu: k8s.Quantity.fromNumber(cpu * 2), memory, ...devices }
   }
 }

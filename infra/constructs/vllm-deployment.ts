@@ -2,17 +2,25 @@
 import { k8s } from 'cdk8s-plus-28'
 import { Construct } from 'constructs'
 import { PORTS } from '../../gateway/contract.ts'
+import { profileOf } from '../lib/accelerators.ts'
 import { versionOf } from '../lib/image.ts'
+import { ImageVolumeDeployment, type ImageVolumes } from '../lib/image-volumes.ts'
 import { labelsOf, selectorOf } from '../lib/labels.ts'
+import { createLeaderWorkerSet } from '../lib/leader-worker-set.ts'
 import { restrictPod } from '../lib/pod-security.ts'
+import { renderScheduling, type SchedulingProps } from '../lib/scheduling.ts'
 import { allowOneEviction, spreadReplicas } from '../lib/spread.ts'
 import { defaultSharedMemoryGiB } from '../lib/vllm-resources.ts'
-import type { IModelCache } from './model-cache.ts'
+import { renderWarmUp } from './model-warm-up.ts'
 import {
   CACHE_VOLUME,
   DEFAULT_LOAD_SECONDS,
+  type EngineRole,
+  HOME_VOLUME,
+  MODEL_IMAGE_VOLUME,
   renderVllmContainer,
   SHARED_MEMORY_VOLUME,
+  VLLM_USER,
   type VllmContainerProps
 } from './vllm-container.ts'
 
@@ -23,31 +31,21 @@ import {
 export type Rollout = 'surge' | 'in-place' | 'recreate'
 
 /** Properties of `VllmDeployment`: the container's, and these. */
-export interface VllmDeploymentProps extends VllmContainerProps {
+export interface VllmDeploymentProps extends VllmContainerProps, SchedulingProps {
   /** `metadata.name` of Deployment, Service and ServiceAccount; an RFC 1035 label. */
   readonly name: string
-  /** Where weights are kept between starts. */
-  readonly cache: IModelCache
   /** Engines, each with its own GPUs. @default 1 */
   readonly replicas?: number
   /** How a new version replaces the old one. @default in-place from two replicas on, surge for a single one */
   readonly rollout?: Rollout
-  /** Size of /dev/shm in GiB, through which tensor-parallel workers talk. @default 2 for one GPU, 8 for more */
+  /** Size of /dev/shm in GiB, through which tensor-parallel workers talk. @default 2 for one NVIDIA GPU, 8 for more */
   readonly sharedMemoryGiB?: number
-  /** Labels of the nodes that have the GPUs. @default none */
-  readonly nodeSelector?: Readonly<Record<string, string>>
-  /** Taints of those nodes. @default none */
-  readonly tolerations?: readonly k8s.Toleration[]
-  /** A PriorityClass that is there. @default none */
-  readonly priorityClassName?: string
-  /** A RuntimeClass that is there, such as nvidia. @default the cluster's */
-  readonly runtimeClassName?: string
+  /** Annotations of the pods' ServiceAccount, by which clouds give them an identity. @default none */
+  readonly serviceAccountAnnotations?: Readonly<Record<string, string>>
 }
 
 /** The time that pulling an image of 10 GB and finding a node may take before a rollout counts as stuck. */
 const SCHEDULE_SECONDS = 900
-/** The user, group and home that vLLM's image is made for: vLLM, docs/deployment/docker.md. */
-const VLLM_USER = { uid: 2000, gid: 0, fsGroup: 0 }
 
 /** Engines that serve one model; the gateway finds every ready one behind `serviceName`. */
 export class VllmDeployment extends Construct {
@@ -67,15 +65,12 @@ export class VllmDeployment extends Construct {
     this.selectorLabels = selectorOf(identity)
 
     // First: kubectl applies in this order, and no pod is made before its account is there.
-    new k8s.KubeServiceAccount(this, 'ServiceAccount', { metadata, automountServiceAccountToken: false })
-    new k8s.KubeDeployment(this, 'Resource', {
-      metadata,
-      spec: {
-        ...renderRollout(props),
-        selector: { matchLabels: this.selectorLabels },
-        template: { metadata: { labels }, spec: renderPod(props, this.selectorLabels) }
-      }
+    new k8s.KubeServiceAccount(this, 'ServiceAccount', {
+      metadata: { ...metadata, ...annotate(props.serviceAccountAnnotations) },
+      automountServiceAccountToken: false
     })
+    if ((props.nodes ?? 1) === 1) createDeployment(this, props, metadata)
+    else createGroups(this, props, metadata)
     new k8s.KubeService(this, 'Service', {
       metadata,
       spec: {
@@ -86,10 +81,81 @@ export class VllmDeployment extends Construct {
         ports: [{ name: 'http', port: this.port, targetPort: k8s.IntOrString.fromString('http') }]
       }
     })
-    new k8s.KubePodDisruptionBudget(this, 'DisruptionBudget', {
-      metadata,
-      spec: allowOneEviction(this.selectorLabels)
-    })
+    new k8s.KubePodDisruptionBudget(this, 'DisruptionBudget', { metadata, spec: renderDisruptionBudget(props) })
+  }
+}
+
+interface Metadata {
+  readonly name: string
+  readonly labels: Record<string, string>
+}
+
+const annotate = (annotations: Readonly<Record<string, string>> | undefined) =>
+  annotations === undefined ? {} : { annotations }
+
+function createDeployment(scope: Construct, props: VllmDeploymentProps, metadata: Metadata): void {
+  const selector = selectorOf({ name: 'vllm', instance: props.name })
+  const spec = {
+    ...renderRollout(props),
+    selector: { matchLabels: selector },
+    template: { metadata: { labels: metadata.labels }, spec: renderPod(props, selector) }
+  }
+  new ImageVolumeDeployment(scope, 'Resource', { metadata, spec }, imagesOf(props))
+}
+
+/**
+ * Groups of pods, whose leaders alone have the labels that the Service selects. The controller has a Service of the
+ * groups' own name, so that differs from the engines'.
+ */
+function createGroups(scope: Construct, props: VllmDeploymentProps, metadata: Metadata): void {
+  const replicas = props.replicas ?? 1
+  const [maxSurge, maxUnavailable] = budgetOf(props.rollout ?? defaultRollout(replicas), replicas)
+  const worker = { name: 'vllm', instance: workerInstance(props), version: versionOf(props.image) } as const
+  createLeaderWorkerSet(scope, 'Resource', {
+    metadata: { ...metadata, name: `${props.name}-lws` },
+    replicas,
+    size: props.nodes ?? 1,
+    maxSurge,
+    maxUnavailable,
+    leader: {
+      metadata: { labels: metadata.labels },
+      spec: renderPod(props, selectorOf({ name: 'vllm', instance: props.name }), 'leader')
+    },
+    worker: {
+      metadata: { labels: labelsOf({ ...worker, component: 'engine' }) },
+      spec: renderPod(props, selectorOf(worker), 'worker')
+    },
+    images: imagesOf(props)
+  })
+}
+
+/** Where a replica is a group, a worker's eviction ends all of it, so workers count, too. */
+function renderDisruptionBudget(props: VllmDeploymentProps): k8s.PodDisruptionBudgetSpec {
+  const budget = allowOneEviction(selectorOf({ name: 'vllm', instance: props.name }))
+  if ((props.nodes ?? 1) === 1) return budget
+  const values = [props.name, workerInstance(props)]
+  return {
+    ...budget,
+    selector: { matchExpressions: [{ key: 'app.kubernetes.io/instance', operator: 'In', values }] }
+  }
+}
+
+const workerInstance = ({ name }: VllmDeploymentProps) => `${name}-worker`
+
+const imagesOf = ({ cache }: VllmDeploymentProps): ImageVolumes =>
+  cache.modelImage === undefined ? {} : { [MODEL_IMAGE_VOLUME]: cache.modelImage }
+
+const defaultRollout = (replicas: number): Rollout => (replicas > 1 ? 'in-place' : 'surge')
+
+/** Replicas beyond the wanted ones, and short of them, while a new version replaces the old one. */
+function budgetOf(rollout: Rollout, replicas: number): [maxSurge: number, maxUnavailable: number] {
+  switch (rollout) {
+    case 'surge':
+      return [1, 0]
+    case 'in-place':
+      return [0, 1]
+    case 'recreate':
+      return [0, replicas]
   }
 }
 
@@ -97,14 +163,15 @@ function renderRollout(
   props: VllmDeploymentProps
 ): Pick<k8s.DeploymentSpec, 'replicas' | 'strategy' | 'progressDeadlineSeconds' | 'revisionHistoryLimit'> {
   const replicas = props.replicas ?? 1
-  const rollout = props.rollout ?? (replicas > 1 ? 'in-place' : 'surge')
+  const rollout = props.rollout ?? defaultRollout(replicas)
   const loadSeconds = props.loadSeconds ?? DEFAULT_LOAD_SECONDS
-  const [maxSurge, maxUnavailable] = rollout === 'surge' ? [1, 0] : [0, 1]
+  const downloadSeconds = props.cache.warmUp?.seconds ?? 0
+  const [maxSurge, maxUnavailable] = budgetOf(rollout, replicas)
   return {
     replicas,
     revisionHistoryLimit: 3,
     // A replica may first wait for its predecessor's GPU, then for its image, then for its weights.
-    progressDeadlineSeconds: props.budget.terminationGraceSeconds + SCHEDULE_SECONDS + loadSeconds,
+    progressDeadlineSeconds: props.budget.terminationGraceSeconds + SCHEDULE_SECONDS + downloadSeconds + loadSeconds,
     strategy:
       rollout === 'recreate'
         ? { type: 'Recreate' }
@@ -118,27 +185,39 @@ function renderRollout(
   }
 }
 
-function renderPod(props: VllmDeploymentProps, selector: Record<string, string>): k8s.PodSpec {
-  const sharedMemoryGiB = props.sharedMemoryGiB ?? defaultSharedMemoryGiB(props.gpus)
+function renderPod(
+  props: VllmDeploymentProps,
+  selector: Record<string, string>,
+  role: EngineRole = 'whole'
+): k8s.PodSpec {
+  const initContainers = renderWarmUp(props)
   return {
     serviceAccountName: props.name,
     automountServiceAccountToken: false,
     // A Service named `vllm` would set VLLM_PORT=tcp://… in the pod, which vLLM reads as its own port.
     enableServiceLinks: false,
     terminationGracePeriodSeconds: props.budget.terminationGraceSeconds,
-    securityContext: restrictPod(VLLM_USER),
-    containers: [renderVllmContainer(props)],
-    volumes: [
-      { name: CACHE_VOLUME, ...props.cache.source },
-      {
-        name: SHARED_MEMORY_VOLUME,
-        emptyDir: { medium: 'Memory', sizeLimit: k8s.Quantity.fromString(`${sharedMemoryGiB}Gi`) }
-      }
-    ],
-    topologySpreadConstraints: spreadReplicas(selector),
-    ...(props.nodeSelector === undefined ? {} : { nodeSelector: props.nodeSelector }),
-    ...(props.tolerations === undefined ? {} : { tolerations: [...props.tolerations] }),
-    ...(props.priorityClassName === undefined ? {} : { priorityClassName: props.priorityClassName }),
-    ...(props.runtimeClassName === undefined ? {} : { runtimeClassName: props.runtimeClassName })
+    securityContext: {
+      ...restrictPod(VLLM_USER),
+      ...(props.deviceGroups === undefined ? {} : { supplementalGroups: [...props.deviceGroups] })
+    },
+    ...(initContainers.length === 0 ? {} : { initContainers }),
+    containers: [renderVllmContainer(props, role)],
+    volumes: renderVolumes(props),
+    // A worker goes where the scheduler finds the GPUs: its group is the replica, and is kept apart by its leader.
+    ...(role === 'worker' ? {} : { topologySpreadConstraints: spreadReplicas(selector) }),
+    ...renderScheduling(props.accelerator, props)
   }
+}
+
+function renderVolumes({ accelerator, cache, gpus, nodes = 1, sharedMemoryGiB }: VllmDeploymentProps): k8s.Volume[] {
+  const shared = sharedMemoryGiB ?? defaultSharedMemoryGiB(accelerator, gpus / nodes)
+  return [
+    { name: CACHE_VOLUME, ...cache.source },
+    {
+      name: SHARED_MEMORY_VOLUME,
+      emptyDir: { medium: 'Memory', sizeLimit: k8s.Quantity.fromString(`${shared}Gi`) }
+    },
+    ...(profileOf(accelerator).hasUser ? [] : [{ name: HOME_VOLUME, emptyDir: {} }])
+  ]
 }

@@ -9,13 +9,23 @@ interface Removal {
   readonly instead: string
 }
 
+const GUIDED_OPTION: Removal = { since: '0.12.0', instead: 'write it as a field of --structured-outputs-config' }
+
 /**
  * Flags that stop `vllm serve` with "unrecognized arguments".
  * Sources: vllm-project/vllm#29402 and llm-d/llm-d-benchmark#781 (log requests), vllm-project/vllm#17452 and #18538
- * (reasoning), vllm-project/vllm#36216 (swap space, absent since 0.18.0), release notes of 0.27 and 0.28 (the rest).
+ * (reasoning), vllm-project/vllm#22779 (multi-step), #22772 and #29326 (guided decoding), vllm/config/lora.py of 0.11
+ * (extra vocabulary), #36216 (swap space, absent since 0.18.0), release notes of 0.27 and 0.28 (the rest).
  */
 export const REMOVED_FLAGS: Readonly<Record<string, Removal>> = {
   '--enable-reasoning': { since: '0.10.0', instead: 'write --reasoning-parser alone' },
+  '--num-scheduler-steps': { since: '0.10.2', instead: 'leave it out: steps overlap by --async-scheduling' },
+  '--multi-step-stream-outputs': { since: '0.10.2', instead: 'leave it out: every token is streamed' },
+  '--guided-decoding-backend': { since: '0.12.0', instead: 'write --structured-outputs-config.backend' },
+  '--guided-decoding-disable-fallback': GUIDED_OPTION,
+  '--guided-decoding-disable-any-whitespace': GUIDED_OPTION,
+  '--guided-decoding-disable-additional-properties': GUIDED_OPTION,
+  '--lora-extra-vocab-size': { since: '0.12.0', instead: 'merge an adapter with tokens of its own into its model' },
   '--disable-log-requests': { since: '0.12.0', instead: 'requests are not logged by default' },
   '--swap-space': { since: '0.18.0', instead: 'write --kv-offloading-size for KV cache in host memory' },
   '--max-num-partial-prefills': { since: '0.27.0', instead: 'write --long-prefill-token-threshold' },
@@ -31,11 +41,14 @@ export const REMOVED_VARIABLES: Readonly<Record<string, Removal>> = {
 
 /**
  * Flags that Sluice renders, and the first release that has them. Sources: vLLM's `--shutdown-timeout` (0.18.0),
- * vllm-project/vllm#49445 and #58192 (`--max-num-queued-reqs`, 0.29.0).
+ * vllm-project/vllm#49445 and #58192 (`--max-num-queued-reqs`, `--max-num-queued-tokens`, 0.29.0), #46768
+ * (`--enable-per-request-metrics`, in 0.27).
  */
 export const ADDED_FLAGS: Readonly<Record<string, string>> = {
   '--shutdown-timeout': '0.18.0',
-  '--max-num-queued-reqs': '0.29.0'
+  '--enable-per-request-metrics': '0.27.0',
+  '--max-num-queued-reqs': '0.29.0',
+  '--max-num-queued-tokens': '0.29.0'
 }
 
 /** The vLLM version in an image's tag: `0.31.0` of `vllm/vllm-openai:v0.31.0-cu129`. */
@@ -65,7 +78,8 @@ function describeRemoval(name: string, removal: Removal | undefined, version: st
   return `vLLM ${version} has no ${name} (removed in ${removal.since}): ${removal.instead}`
 }
 
-function isOlder(version: string, than: string): boolean {
+/** Whether one version comes before another, both as 0.31.0. */
+export function isOlder(version: string, than: string): boolean {
   const [a, b] = [version, than].map((text) => text.split('.').map(Number))
   for (let i = 0; i < 3; i++) {
     const difference = (a?.[i] ?? 0) - (b?.[i] ?? 0)

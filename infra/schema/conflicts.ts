@@ -13,8 +13,19 @@ export function findConflicts(stack: unknown): string[] {
     ...findRepeated(models, 'models', 'name'),
     ...findRepeated(regions, 'regions', 'name'),
     ...findRepeated(regions, 'regions', 'namespace'),
+    ...models.flatMap((model, index) => findRepeatedAdapters(model, `models[${index}]`)),
     ...regions.flatMap((region, index) => findPlacementProblems(region, `regions[${index}].placements`, models))
   ]
+}
+
+function findRepeatedAdapters(model: Fields, path: string): string[] {
+  const adapters = listOf(model, 'adapters')
+  const shadowing = adapters.flatMap(({ name }, index) =>
+    typeof name === 'string' && name === model.servedName
+      ? [`${path}.adapters[${index}].name: ${name} is the model's own servedName; names are unique`]
+      : []
+  )
+  return [...findRepeated(adapters, `${path}.adapters`, 'name'), ...shadowing]
 }
 
 function findPlacementProblems(region: Fields, path: string, models: readonly Fields[]): string[] {
@@ -31,13 +42,20 @@ function findPlacementProblems(region: Fields, path: string, models: readonly Fi
       )
       continue
     }
-    const other = served.get(model.servedName)
-    if (other !== undefined && other !== name) {
-      problems.push(`${path}[${index}].model: ${name} and ${other} both serve ${model.servedName}; place one of them`)
+    for (const servedName of servedNamesOf(model)) {
+      const other = served.get(servedName)
+      if (other !== undefined && other !== name) {
+        problems.push(`${path}[${index}].model: ${name} and ${other} both serve ${servedName}; place one of them`)
+      }
+      served.set(servedName, name)
     }
-    served.set(model.servedName, name)
   }
   return problems
+}
+
+/** What clients may call a model: its own name, and those of its adapters. */
+function servedNamesOf(model: Fields): unknown[] {
+  return [model.servedName, ...listOf(model, 'adapters').map(({ name }) => name)]
 }
 
 function findRepeated(items: readonly Fields[], path: string, field: string): string[] {

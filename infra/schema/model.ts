@@ -1,58 +1,44 @@
 // The schema of one model: which vLLM serves it, how, and on how many GPUs.
 import { z } from 'zod'
+import { countGpus, officialImage } from '../lib/accelerators.ts'
 import { ENGINE_NAME } from '../lib/names.ts'
 import { RESERVED_VARIABLES } from '../lib/vllm-environment.ts'
 import { RESERVED_FLAGS, readFlag, splitFlagAndValue } from '../lib/vllm-flags.ts'
 import { defaultMemoryGiB, defaultSharedMemoryGiB } from '../lib/vllm-resources.ts'
 import { findMissingFlag, findRemovedFlag, findRemovedVariable, readVllmVersion } from '../lib/vllm-versions.ts'
+import { acceleratorSchema, findAcceleratorProblems } from './accelerator.ts'
+import { adapterSchema, findAdapterProblems, servedName } from './adapters.ts'
 import { crossCheck, image, named, type Problem, pickValid, secretKey } from './parts.ts'
-
-const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'use one word of letters, digits, ., _ and -')
+import { findMissingSettings, findSettingsProblems, type Settings, settingsSchema } from './vllm-settings.ts'
 
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'use the name of a variable')
-
-/** vLLM's settings; each is documented at `VllmSettings`. */
-const settingsSchema = z.strictObject({
-  model: z.string().regex(/^[A-Za-z0-9./][A-Za-z0-9._/-]*$/, 'use a Hugging Face repository or a path'),
-  revision: z.string().min(1).exactOptional(),
-  tensorParallelSize: z.int().min(1).max(64).default(1),
-  pipelineParallelSize: z.int().min(1).max(64).default(1),
-  maxModelLen: z.int().min(1).exactOptional(),
-  maxNumSeqs: z.int().min(1).max(100_000).default(256),
-  maxNumBatchedTokens: z.int().min(1).exactOptional(),
-  gpuMemoryUtilization: z.number().gt(0).max(1).exactOptional(),
-  dtype: z.enum(['auto', 'bfloat16', 'float16', 'float32']).exactOptional(),
-  quantization: word.exactOptional(),
-  kvCacheDtype: word.exactOptional(),
-  enablePrefixCaching: z.boolean().exactOptional(),
-  maxNumQueuedReqs: z.int().min(1).exactOptional(),
-  extraArgs: z.array(z.string().min(1)).exactOptional()
-})
 
 const shape = z.strictObject({
   /** Names the Deployment, the Service and the gateway's pool. */
   name: named(ENGINE_NAME),
   /** The name that clients send. */
-  servedName: z
-    .string()
-    .regex(
-      /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/,
-      'use letters, digits and ._:/- (at most 128), a letter or digit first'
-    ),
-  image,
+  servedName,
+  /** What the engines run on. Default: whole NVIDIA GPUs. */
+  accelerator: acceleratorSchema.exactOptional(),
+  /** Default: vLLM's own image of `vllmVersion` for the accelerator. */
+  image: image.exactOptional(),
   /** The vLLM in the image, as 0.31.0, when its tag does not say it. */
   vllmVersion: z
     .string()
     .regex(/^\d+\.\d+\.\d+$/, 'use three numbers, as 0.31.0')
     .exactOptional(),
   settings: settingsSchema,
-  /** GPUs of one replica: tensorParallelSize times pipelineParallelSize. */
-  gpus: z.int().min(1).max(64),
-  /** The device plugin's resource. */
+  /** LoRA adapters, each a model of its own to clients. */
+  adapters: z.array(adapterSchema).max(255).exactOptional(),
+  /** GPUs of one replica, all its nodes together. Default: tensorParallelSize times pipelineParallelSize. */
+  gpus: z.int().min(1).max(4096).exactOptional(),
+  /** Nodes that one replica is spread over; more than one needs LeaderWorkerSet. CPU and memory are those of one node. */
+  nodes: z.int().min(1).max(64).default(1),
+  /** The device plugin's resource. Default: the accelerator's. */
   gpuResource: z
     .string()
     .regex(/^[a-z0-9.-]+\.[a-z]+\/[A-Za-z0-9._-]+$/, 'use a resource name such as nvidia.com/gpu')
-    .default('nvidia.com/gpu'),
+    .exactOptional(),
   /** The most output tokens of one request; also set when the client sends no limit. */
   maxOutputTokens: z.int().min(1).max(10_000_000),
   /** A restricted model is there only for the API keys that name it. */
@@ -70,61 +56,70 @@ const shape = z.strictObject({
 })
 
 type Shape = Partial<Omit<z.output<typeof shape>, 'settings'>>
-type Settings = Partial<z.output<typeof settingsSchema>>
 
-/** One model, its numbers and flags checked against each other and against its vLLM. */
+/** One model, its numbers and flags checked against each other and against its vLLM; image and GPUs filled in. */
 export const modelSchema = crossCheck(shape, (written) => {
   const model: Shape = pickValid(shape, written)
   const settings: Settings = pickValid(settingsSchema, (written as { settings?: unknown } | null)?.settings)
   return [
+    ...findAcceleratorProblems({ ...model, settings }),
     ...findSizeProblems(model, settings),
-    ...findMemoryProblems(model),
-    ...findVersionProblems(model, settings),
+    ...below('settings', findSettingsProblems(settings)),
+    ...findAdapterProblems({ ...model, settings }),
+    ...findMemoryProblems(model, settings),
+    ...findVersionProblems(model, settings, (written as { image?: unknown } | null)?.image !== undefined),
     ...findVariableProblems(model)
   ]
-})
+}).transform((model) => ({
+  ...model,
+  image: model.image ?? officialImage(model.accelerator, model.vllmVersion ?? ''),
+  gpus: countGpus(model.accelerator, model.settings)
+}))
 
-function findSizeProblems({ gpus, maxOutputTokens }: Shape, settings: Settings): Problem[] {
-  const { tensorParallelSize: tp, pipelineParallelSize: pp, maxModelLen, maxNumSeqs, maxNumQueuedReqs } = settings
-  const problems: Problem[] = []
-  if (gpus !== undefined && tp !== undefined && pp !== undefined && gpus !== tp * pp) {
-    problems.push([
-      ['gpus'],
-      `${gpus} GPU(s) for tensorParallelSize ${tp} x pipelineParallelSize ${pp}; use ${tp * pp}, or change the parallelism`
-    ])
-  }
-  if (maxOutputTokens !== undefined && maxModelLen !== undefined && maxOutputTokens > maxModelLen) {
-    problems.push([['maxOutputTokens'], `${maxOutputTokens} exceeds the context, settings.maxModelLen ${maxModelLen}`])
-  }
-  if (maxNumSeqs !== undefined && maxNumQueuedReqs !== undefined && maxNumQueuedReqs < maxNumSeqs) {
-    problems.push([
-      ['settings', 'maxNumQueuedReqs'],
-      `${maxNumQueuedReqs} is less than maxNumSeqs ${maxNumSeqs}; it counts running requests too`
-    ])
-  }
-  return problems
+const below = (field: string, problems: readonly Problem[]): Problem[] =>
+  problems.map(([path, message]) => [[field, ...path], message])
+
+function findSizeProblems({ maxOutputTokens }: Shape, { maxModelLen }: Settings): Problem[] {
+  if (maxOutputTokens === undefined || maxModelLen === undefined || maxOutputTokens <= maxModelLen) return []
+  return [[['maxOutputTokens'], `${maxOutputTokens} exceeds the context, settings.maxModelLen ${maxModelLen}`]]
 }
 
-/** A tmpfs counts as the container's memory: what it holds the engine can't have. */
-function findMemoryProblems({ gpus, memoryGiB, sharedMemoryGiB }: Shape): Problem[] {
-  const memory = memoryGiB ?? (gpus === undefined ? undefined : defaultMemoryGiB(gpus))
-  if (memory === undefined || gpus === undefined) return []
-  const shared = sharedMemoryGiB ?? defaultSharedMemoryGiB(gpus)
-  if (shared < memory) return []
-  const path = memoryGiB === undefined ? 'sharedMemoryGiB' : 'memoryGiB'
-  return [[[path], `${shared} GiB of shared memory come out of memoryGiB ${memory}, and leave the engine none`]]
+/** A tmpfs counts as the container's memory, as KV cache on the host does: what it holds the engine can't have. */
+function findMemoryProblems(
+  { accelerator, nodes = 1, memoryGiB, sharedMemoryGiB }: Shape,
+  settings: Settings
+): Problem[] {
+  const gpus = Math.ceil(countGpus(accelerator, settings) / nodes)
+  const memory = memoryGiB ?? defaultMemoryGiB(gpus)
+  const shared = sharedMemoryGiB ?? defaultSharedMemoryGiB(accelerator, gpus)
+  if (shared >= memory) {
+    const path = memoryGiB === undefined ? 'sharedMemoryGiB' : 'memoryGiB'
+    return [[[path], `${shared} GiB of shared memory come out of memoryGiB ${memory}, and leave the engine none`]]
+  }
+  const [path, cache] =
+    accelerator?.kind === 'cpu'
+      ? [['accelerator', 'kvCacheGiB'], accelerator.kvCacheGiB]
+      : [['settings', 'kvOffloadingSize'], settings.kvOffloadingSize ?? 0]
+  if (shared + cache < memory) return []
+  return [
+    [
+      path,
+      `${cache} GiB and ${shared} GiB of shared memory come out of memoryGiB ${memory}, and leave the engine none; raise memoryGiB`
+    ]
+  ]
 }
 
-function findVersionProblems(model: Shape, settings: Settings): Problem[] {
+function findVersionProblems(model: Shape, settings: Settings, hasImage: boolean): Problem[] {
   const reserved = findReservedFlags(settings.extraArgs ?? [])
   const version = model.vllmVersion ?? readVllmVersion(model.image ?? '')
   if (version === undefined) {
+    if (!hasImage) return [[['image'], "name an image, or vllmVersion, as 0.31.0, for vLLM's own"], ...reserved]
     // An image that is not pinned has its own problem, and no version to read.
     if (model.image === undefined) return reserved
     return [[['vllmVersion'], `the tag of ${model.image} does not say vLLM's version; give it here`], ...reserved]
   }
   const found: [path: (string | number)[], message: string | undefined][] = [
-    [['image'], findMissingFlag('--shutdown-timeout', version)],
+    [[hasImage ? 'image' : 'vllmVersion'], findMissingFlag('--shutdown-timeout', version)],
     ...(settings.extraArgs ?? []).map((argument, index): [(string | number)[], string | undefined] => [
       ['settings', 'extraArgs', index],
       findRemovedFlag(readFlag(argument) ?? '', version)
@@ -134,11 +129,9 @@ function findVersionProblems(model: Shape, settings: Settings): Problem[] {
       findRemovedVariable(variable, version)
     ])
   ]
-  if (settings.maxNumQueuedReqs !== undefined) {
-    found.push([['settings', 'maxNumQueuedReqs'], findMissingFlag('--max-num-queued-reqs', version)])
-  }
   return [
     ...found.flatMap(([path, message]): Problem[] => (message === undefined ? [] : [[path, message]])),
+    ...below('settings', findMissingSettings(settings, version)),
     ...reserved
   ]
 }

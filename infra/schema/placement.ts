@@ -36,7 +36,11 @@ const placementShape = z.strictObject({
   nodeSelector: z.record(named(LABEL_KEY), named(LABEL_VALUE)).exactOptional(),
   tolerations: z.array(tolerationSchema).exactOptional(),
   priorityClassName: named(OBJECT_NAME).exactOptional(),
-  runtimeClassName: named(OBJECT_NAME).exactOptional()
+  runtimeClassName: named(OBJECT_NAME).exactOptional(),
+  /** Numbers of the nodes' groups that own device files, as `getent group render` says them; AMD and Intel need it. */
+  deviceGroups: z.array(z.int().min(1).max(2_147_483_647)).min(1).max(16).exactOptional(),
+  /** Annotations of the engines' ServiceAccount, by which a cloud gives them an identity, to read a bucket for example. */
+  serviceAccountAnnotations: z.record(named(LABEL_KEY), z.string()).exactOptional()
 })
 
 export const placementSchema = crossCheck(placementShape, (written) => {
@@ -49,7 +53,8 @@ export const placementSchema = crossCheck(placementShape, (written) => {
     ])
   }
   const alone = replicas === 1 && rollout === 'recreate'
-  if (cache?.kind === 'new-claim' && cache.accessMode === 'ReadWriteOnce' && !alone) {
+  const claimed = cache?.kind === 'new-claim' || cache?.kind === 'claim'
+  if (claimed && cache.accessMode === 'ReadWriteOnce' && !alone) {
     problems.push([
       ['cache', 'accessMode'],
       'ReadWriteOnce is mounted on one node, and a second pod may land on another; use ReadWriteMany, or one replica with rollout recreate'

@@ -1,7 +1,7 @@
 // The schema of one region: its namespace, its gateway, its way in, and the models that it runs.
 import { z } from 'zod'
 import { timeBudgetSchema } from '../../gateway/contract.ts'
-import { DNS_LABEL, HOST_NAME } from '../lib/names.ts'
+import { DNS_LABEL, HOST_NAME, OBJECT_NAME } from '../lib/names.ts'
 import { clusterSchema } from './cluster.ts'
 import { gatewaySchema } from './gateway.ts'
 import { ingressSchema } from './ingress.ts'
@@ -15,6 +15,8 @@ export const regionSchema = z.strictObject({
   cluster: clusterSchema.prefault({}),
   /** The domain of the cluster's Services. */
   clusterDomain: named(HOST_NAME).default('cluster.local'),
+  /** Secrets of private registries; every pod of the region gets them. Default: none. */
+  imagePullSecrets: z.array(named(OBJECT_NAME)).min(1).max(16).exactOptional(),
   budget: timeBudgetSchema.prefault({}),
   gateway: gatewaySchema,
   ingress: ingressSchema,

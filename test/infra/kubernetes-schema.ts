@@ -1,4 +1,5 @@
 // Validates objects with the compiled schemas of kubernetes-models, and refuses fields that those have never looked at.
+import { findLeaderWorkerSetProblems, podTemplatesOf } from './leader-worker-set-schema.ts'
 import type { Manifest } from './stacks.ts'
 
 /** Where the library keeps the kinds of a group that is not Kubernetes' own. */
@@ -16,6 +17,10 @@ const OPEN_FIELDS: Readonly<Record<string, RegExp>> = {
 
 /** Every problem of an object: wrong types and missing fields as the library says them, and unknown fields. */
 export async function findSchemaProblems(object: Manifest): Promise<string[]> {
+  if (object.kind === 'LeaderWorkerSet') {
+    const templates = await Promise.all(podTemplatesOf(object).map((one) => findSchemaProblems(one)))
+    return [...findLeaderWorkerSetProblems(object), ...templates.flat()]
+  }
   const group = object.apiVersion.split('/')[0]
   const kinds = await import(`${CUSTOM_GROUPS[group] ?? 'kubernetes-models'}/${object.apiVersion}`)
   const seen = new Set<string>()

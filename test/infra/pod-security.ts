@@ -8,6 +8,8 @@ const VOLUMES = [
   'downwardAPI',
   'emptyDir',
   'ephemeral',
+  // Since Kubernetes 1.33: kubernetes/kubernetes#130394.
+  'image',
   'persistentVolumeClaim',
   'projected',
   'secret'

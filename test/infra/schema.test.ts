@@ -1,18 +1,7 @@
 // Every refusal of a stack, with the path that it names.
 import { describe, expect, it } from 'vitest'
-import { parseStack, StackError } from '../../infra/schema.ts'
 import { stack } from '../../infra/stack.ts'
-import { model, placement, region, stackOf } from './stacks.ts'
-
-function problemsOf(input: unknown): readonly string[] {
-  try {
-    parseStack(input)
-  } catch (error) {
-    if (error instanceof StackError) return error.problems
-    throw error
-  }
-  return []
-}
+import { model, placement, problemsOf, region, stackOf } from './stacks.ts'
 
 const withModel = (changes: object) => stackOf({ models: [{ ...model(), ...changes }] })
 const withSettings = (changes: object, more: object = {}) =>

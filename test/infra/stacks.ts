@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { KUSTOMIZATION_FILE } from '../../infra/lib/kustomization.ts'
 import { synthesize } from '../../infra/main.ts'
-import type { StackInput } from '../../infra/schema.ts'
+import { parseStack, StackError, type StackInput } from '../../infra/schema.ts'
 
 type RegionInput = StackInput['regions'][number]
 type ModelInput = StackInput['models'][number]
@@ -45,6 +45,26 @@ export const stackOf = (changes: Partial<StackInput> = {}): StackInput => ({
   regions: [region()],
   ...changes
 })
+
+/** A stack of one model, placed once in one region. */
+export const stackWith = (
+  changes: { model?: object; settings?: object; placement?: object; region?: object } = {}
+): StackInput =>
+  stackOf({
+    models: [{ ...model(), settings: { ...model().settings, ...changes.settings }, ...changes.model }],
+    regions: [{ ...region(), placements: [{ ...placement(), ...changes.placement }], ...changes.region }]
+  })
+
+/** Every problem that a stack is refused for. */
+export function problemsOf(input: unknown): readonly string[] {
+  try {
+    parseStack(input)
+  } catch (error) {
+    if (error instanceof StackError) return error.problems
+    throw error
+  }
+  return []
+}
 
 /** Runs `use` with an empty directory, and removes it. */
 export function inTemporaryDirectory<T>(use: (directory: string) => T): T {
