@@ -5,8 +5,10 @@ import { deriveTimeBudget } from '../../gateway/contract.ts'
 import { Gateway } from '../constructs/gateway.ts'
 import { INGRESS_PROFILES } from '../constructs/ingress-profiles/catalog.ts'
 import { Namespace } from '../constructs/namespace.ts'
+import { NetworkPolicies } from '../constructs/network-policies.ts'
 import { StreamingIngress } from '../constructs/streaming-ingress.ts'
 import type { Model, Region } from '../schema.ts'
+import { allowEdges } from './edges.ts'
 import { deployEngines } from './engines.ts'
 import { engineKeysOf, engineNameOf, gatewayConfigOf, placeModels } from './gateway-config.ts'
 import { noticeSharedClaims } from './notices.ts'
@@ -35,7 +37,11 @@ export class RegionalEndpoint extends Construct {
 
     // kubectl applies files in the order of their names, and everything else needs the namespace.
     new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace })
-    for (const one of placed) deployEngines(chart(engineNameOf(one.model)), one, budget.engine)
+    // Next in that order: no pod starts before its network is closed.
+    const policies = new NetworkPolicies(chart('00-network-policies'), 'NetworkPolicies', {
+      mode: region.networkPolicy
+    })
+    const engines = placed.map((one) => deployEngines(chart(engineNameOf(one.model)), one, budget.engine))
     const gateway = new Gateway(chart('gateway'), 'Gateway', {
       ...region.gateway,
       name: backend.serviceName,
@@ -52,6 +58,7 @@ export class RegionalEndpoint extends Construct {
       limits,
       backend: { ...backend, port: gateway.port }
     })
+    allowEdges(policies, region, { gateway, engines, controllerPods: profile.controllerPods })
     this.notices = [...ingress.notices, ...noticeSharedClaims(region)]
   }
 }

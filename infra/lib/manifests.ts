@@ -7,12 +7,14 @@ import { type App, Yaml } from 'cdk8s'
 const HEADER = '# Generated from infra/stack.ts by `npm run synth`; edits here are lost.\n'
 
 /**
- * Writes each chart to `<outdir>/<path of the chart>.yaml` and returns the files, sorted, relative to `outdir`.
+ * Writes each chart that has objects to `<outdir>/<path of the chart>.yaml` and returns the files, sorted, relative to `outdir`.
  * cdk8s itself can only write folders by chart with a file by object, where a Namespace does not sort first.
  */
 export function writeManifests(app: App, outdir: string): string[] {
   const manifests = app.charts
-    .map((chart) => ({ file: `${chart.node.path}.yaml`, text: HEADER + Yaml.stringify(...chart.toJson()) }))
+    .map((chart) => ({ file: `${chart.node.path}.yaml`, objects: chart.toJson() }))
+    .filter(({ objects }) => objects.length > 0)
+    .map(({ file, objects }) => ({ file, text: HEADER + Yaml.stringify(...objects) }))
     .sort((a, b) => (a.file < b.file ? -1 : 1))
   removeManifests(outdir)
   for (const { file, text } of manifests) {

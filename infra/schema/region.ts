@@ -5,6 +5,7 @@ import { DNS_LABEL, HOST_NAME } from '../lib/names.ts'
 import { clusterSchema } from './cluster.ts'
 import { gatewaySchema } from './gateway.ts'
 import { ingressSchema } from './ingress.ts'
+import { networkPolicySchema, networkSchema } from './network.ts'
 import { named } from './parts.ts'
 import { placementSchema } from './placement.ts'
 
@@ -18,5 +19,7 @@ export const regionSchema = z.strictObject({
   budget: timeBudgetSchema.prefault({}),
   gateway: gatewaySchema,
   ingress: ingressSchema,
+  networkPolicy: networkPolicySchema,
+  network: networkSchema.prefault({}),
   placements: z.array(placementSchema).min(1, 'place at least one model').max(64)
 })

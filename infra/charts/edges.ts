@@ -1,0 +1,89 @@
+// Who may talk to whom in a region: every edge of its network.
+import type { NetworkPolicies } from '../constructs/network-policies.ts'
+import { ALL_PODS, type End, INTERNET, type Pods, type Port } from '../lib/network.ts'
+import type { Peer } from '../schema/network.ts'
+import type { Region } from '../schema.ts'
+
+/** A workload of the region that listens. */
+export interface Workload {
+  /** Its Service's name. */
+  readonly serviceName: string
+  readonly selectorLabels: Readonly<Record<string, string>>
+  readonly port: number
+}
+
+/** The ends of a region's edges. */
+export interface RegionalWorkloads {
+  readonly gateway: Workload
+  readonly engines: readonly Workload[]
+  /** Where the ingress controller's own chart runs it. */
+  readonly controllerPods: Peer
+}
+
+/** cert-manager's pods that answer HTTP-01 challenges in the Ingress's namespace, and their port. https://cert-manager.io/docs/configuration/acme/http01/ */
+const ACME_SOLVER: Pods = { name: 'acme-solver', podLabels: { 'acme.cert-manager.io/http01-solver': 'true' } }
+const ACME_SOLVER_PORT = 8089
+
+/** Where kube-prometheus runs Prometheus. */
+const KUBE_PROMETHEUS: Peer = { namespace: 'monitoring', podLabels: { 'app.kubernetes.io/name': 'prometheus' } }
+
+/** Opens the way in, to the engines, to DNS, models and metrics, and nothing else: no edge leads to the API server. */
+export function allowEdges(policies: NetworkPolicies, region: Region, workloads: RegionalWorkloads): void {
+  const { network, ingress } = region
+  const gateway = podsOf(workloads.gateway)
+  const { port } = workloads.gateway
+  const controller = endOf('ingress-controller', network.ingressController ?? workloads.controllerPods)
+  const scrapers = scrapersOf(region)
+
+  for (const { end, ports } of dnsServersOf(network.dns)) policies.allow(ALL_PODS, end, ...ports)
+  policies.allow(controller, gateway, port)
+  if (ingress.tls.clusterIssuer !== undefined) policies.allow(controller, ACME_SOLVER, ACME_SOLVER_PORT)
+  for (const [name, peer] of Object.entries(network.clients)) {
+    policies.allow(endOf(`client-${name}`, peer), gateway, port)
+  }
+  for (const scraper of scrapers) policies.allow(scraper, gateway, port)
+  for (const workload of workloads.engines) {
+    const engine = podsOf(workload)
+    policies.allow(gateway, engine, workload.port)
+    // vLLM has its metrics on the port that it serves on, so there is no narrower edge.
+    for (const scraper of scrapers) policies.allow(scraper, engine, workload.port)
+    for (const { end, ports } of modelSourcesOf(network.modelSource)) policies.allow(engine, end, ...ports)
+  }
+}
+
+function podsOf({ serviceName, selectorLabels }: Workload): Pods {
+  return { name: serviceName, podLabels: selectorLabels }
+}
+
+function endOf(name: string, peer: Peer): End {
+  return 'cidrs' in peer ? { name, blocks: peer.cidrs.map((cidr) => ({ cidr })) } : { name, ...peer }
+}
+
+function scrapersOf({ network, cluster }: Region): End[] {
+  const { prometheus = cluster.apis.includes('prometheus-operator') ? KUBE_PROMETHEUS : 'none' } = network
+  return prometheus === 'none' ? [] : [endOf('prometheus', prometheus)]
+}
+
+function dnsServersOf({ namespace, podLabels, port, nodeLocal }: Region['network']['dns']): Destination[] {
+  const overBoth = (number: number): Port[] => [
+    { port: number, protocol: 'UDP' },
+    { port: number, protocol: 'TCP' }
+  ]
+  const blocks = nodeLocal.map((address) => ({ cidr: `${address}/${address.includes(':') ? 128 : 32}` }))
+  return [
+    { end: { name: 'dns', namespace, podLabels }, ports: overBoth(port) },
+    ...(blocks.length === 0 ? [] : [{ end: { name: 'node-local-dns', blocks }, ports: overBoth(53) }])
+  ]
+}
+
+function modelSourcesOf(source: Region['network']['modelSource']): Destination[] {
+  if (source === 'none') return []
+  const name = 'model-source'
+  if (source === 'internet') return [{ end: { name, blocks: INTERNET }, ports: [{ port: 443 }] }]
+  return [{ end: endOf(name, { cidrs: source.cidrs }), ports: source.ports.map((port) => ({ port })) }]
+}
+
+interface Destination {
+  readonly end: End
+  readonly ports: readonly Port[]
+}
