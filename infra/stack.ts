@@ -63,6 +63,7 @@ export const stack: StackInput = {
     {
       name: 'eu-west',
       namespace: 'sluice-eu-west',
+      cluster: { kubernetes: '1.33' },
       gateway: { image: GATEWAY_IMAGE, replicas: 3, keysSecret: SECRETS.apiKeys },
       ingress: {
         controller: 'f5-nginx',

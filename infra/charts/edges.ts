@@ -21,7 +21,7 @@ export interface RegionalWorkloads {
 }
 
 /** cert-manager's pods that answer HTTP-01 challenges in the Ingress's namespace, and their port. https://cert-manager.io/docs/configuration/acme/http01/ */
-const ACME_SOLVER: Pods = { name: 'acme-solver', podLabels: { 'acme.cert-manager.io/http01-solver': 'true' } }
+export const ACME_SOLVER: Pods = { name: 'acme-solver', podLabels: { 'acme.cert-manager.io/http01-solver': 'true' } }
 const ACME_SOLVER_PORT = 8089
 
 /** Where kube-prometheus runs Prometheus. */

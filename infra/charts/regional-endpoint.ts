@@ -2,13 +2,15 @@
 import { Chart } from 'cdk8s'
 import { Construct } from 'constructs'
 import { deriveTimeBudget } from '../../gateway/contract.ts'
+import { AdmissionPolicies } from '../constructs/admission-policies.ts'
 import { Gateway } from '../constructs/gateway.ts'
 import { INGRESS_PROFILES } from '../constructs/ingress-profiles/catalog.ts'
 import { Namespace } from '../constructs/namespace.ts'
 import { NetworkPolicies } from '../constructs/network-policies.ts'
 import { StreamingIngress } from '../constructs/streaming-ingress.ts'
+import { admissionOf } from '../schema/admission.ts'
 import type { Model, Region } from '../schema.ts'
-import { allowEdges } from './edges.ts'
+import { ACME_SOLVER, allowEdges } from './edges.ts'
 import { deployEngines } from './engines.ts'
 import { engineKeysOf, engineNameOf, gatewayConfigOf, placeModels } from './gateway-config.ts'
 import { noticeSharedClaims } from './notices.ts'
@@ -59,6 +61,15 @@ export class RegionalEndpoint extends Construct {
       backend: { ...backend, port: gateway.port }
     })
     allowEdges(policies, region, { gateway, engines, controllerPods: profile.controllerPods })
+    const admission = admissionOf(region)
+    if (admission !== 'none') {
+      new AdmissionPolicies(new Chart(this, 'admission'), 'AdmissionPolicies', {
+        name: region.name,
+        namespace,
+        action: admission,
+        exposable: [gateway.selectorLabels, ACME_SOLVER.podLabels]
+      })
+    }
     this.notices = [...ingress.notices, ...noticeSharedClaims(region)]
   }
 }

@@ -2,14 +2,15 @@
 import { z } from 'zod'
 import { timeBudgetSchema } from '../../gateway/contract.ts'
 import { DNS_LABEL, HOST_NAME } from '../lib/names.ts'
+import { admissionSchema, findAdmissionProblems } from './admission.ts'
 import { clusterSchema } from './cluster.ts'
 import { gatewaySchema } from './gateway.ts'
 import { ingressSchema } from './ingress.ts'
 import { networkPolicySchema, networkSchema } from './network.ts'
-import { named } from './parts.ts'
+import { crossCheck, named, pickValid } from './parts.ts'
 import { placementSchema } from './placement.ts'
 
-export const regionSchema = z.strictObject({
+const regionShape = z.strictObject({
   /** The folder in charts-out/, and the region that metrics and logs name. */
   name: named(DNS_LABEL),
   namespace: named(DNS_LABEL),
@@ -21,5 +22,8 @@ export const regionSchema = z.strictObject({
   ingress: ingressSchema,
   networkPolicy: networkPolicySchema,
   network: networkSchema.prefault({}),
+  admission: admissionSchema,
   placements: z.array(placementSchema).min(1, 'place at least one model').max(64)
 })
+
+export const regionSchema = crossCheck(regionShape, (written) => findAdmissionProblems(pickValid(regionShape, written)))

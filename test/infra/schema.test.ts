@@ -222,6 +222,33 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
     withPlacement({ cache: { kind: 'host-path', path: '/models/../etc' } }),
     /placements\[0\]\.cache\.path: use an absolute path/
   ],
+  [
+    'admission policies before Kubernetes has them',
+    withRegion({ admission: 'deny', cluster: { kubernetes: '1.29' } }),
+    /^regions\[0\]\.admission: deny needs ValidatingAdmissionPolicy, .* from 1\.30 on; cluster\.kubernetes says 1\.29/
+  ],
+  [
+    'ends of an edge that are nobody',
+    withRegion({
+      network: {
+        ingressController: { namespace: 'x', cidrs: ['10.0.0.0/8'] },
+        clients: { 'No Name': { namespace: 'x' } },
+        prometheus: 'all',
+        dns: { nodeLocal: ['dns.local'] },
+        modelSource: { cidrs: ['10.0.0.0'] }
+      }
+    }),
+    /network\.ingressController: give pods as \{ namespace, podLabels \}, or addresses/,
+    /network\.clients\.No Name: use a DNS label/,
+    /network\.prometheus: give pods .*, or none/,
+    /network\.dns\.nodeLocal\[0\]: use an address/,
+    /network\.modelSource: use internet, none, or/
+  ],
+  [
+    'a policy of the network that is none',
+    withRegion({ networkPolicy: false }),
+    /networkPolicy: use default-deny, or none/
+  ],
   ['a field that does not exist', withSettings({ tensorParalelSize: 4 }), /^models\[0\]\.settings: .*tensorParalelSize/]
 ]
 
