@@ -7,6 +7,7 @@ import { Gateway } from '../constructs/gateway.ts'
 import { INGRESS_PROFILES } from '../constructs/ingress-profiles/catalog.ts'
 import { Namespace } from '../constructs/namespace.ts'
 import { NetworkPolicies } from '../constructs/network-policies.ts'
+import { Secrets } from '../constructs/secrets.ts'
 import { StreamingIngress } from '../constructs/streaming-ingress.ts'
 import { admissionOf } from '../schema/admission.ts'
 import type { Model, Region } from '../schema.ts'
@@ -43,6 +44,7 @@ export class RegionalEndpoint extends Construct {
     const policies = new NetworkPolicies(chart('00-network-policies'), 'NetworkPolicies', {
       mode: region.networkPolicy
     })
+    new Secrets(chart('00-secrets'), 'Secrets', { sources: region.secrets })
     const engines = placed.map((one) => deployEngines(chart(engineNameOf(one.model)), one, budget.engine))
     const gateway = new Gateway(chart('gateway'), 'Gateway', {
       ...region.gateway,

@@ -8,7 +8,15 @@ export interface Identity {
   readonly instance: string
   /** The program's version, a label that selectors never hold. */
   readonly version?: string
-  readonly component: 'admission' | 'engine' | 'gateway' | 'ingress' | 'model-cache' | 'namespace' | 'network'
+  readonly component:
+    | 'admission'
+    | 'engine'
+    | 'gateway'
+    | 'ingress'
+    | 'model-cache'
+    | 'namespace'
+    | 'network'
+    | 'secret'
 }
 
 /** Kubernetes' recommended labels. https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/ */

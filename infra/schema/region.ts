@@ -9,6 +9,7 @@ import { ingressSchema } from './ingress.ts'
 import { networkPolicySchema, networkSchema } from './network.ts'
 import { crossCheck, named, pickValid } from './parts.ts'
 import { placementSchema } from './placement.ts'
+import { findSecretProblems, secretsSchema } from './secrets.ts'
 
 const regionShape = z.strictObject({
   /** The folder in charts-out/, and the region that metrics and logs name. */
@@ -23,7 +24,11 @@ const regionShape = z.strictObject({
   networkPolicy: networkPolicySchema,
   network: networkSchema.prefault({}),
   admission: admissionSchema,
+  secrets: secretsSchema,
   placements: z.array(placementSchema).min(1, 'place at least one model').max(64)
 })
 
-export const regionSchema = crossCheck(regionShape, (written) => findAdmissionProblems(pickValid(regionShape, written)))
+export const regionSchema = crossCheck(regionShape, (written) => {
+  const region = pickValid(regionShape, written)
+  return [...findAdmissionProblems(region), ...findSecretProblems(region)]
+})

@@ -21,6 +21,15 @@ const withRegion = (changes: object) => stackOf({ regions: [{ ...region(), ...ch
 const withPlacement = (changes: object) => withRegion({ placements: [{ ...placement(), ...changes }] })
 const withIngress = (changes: object) => withRegion({ ingress: { ...region().ingress, ...changes } })
 const withGateway = (changes: object) => withRegion({ gateway: { ...region().gateway, ...changes } })
+const withMaker = (maker: string, secrets: object[], changes: object = {}) =>
+  withRegion({ ...changes, secrets, cluster: { apis: [maker] } })
+const externalKeys = {
+  source: 'external-secrets',
+  name: 'api-keys',
+  store: { name: 'vault' },
+  data: { 'keys.json': { key: 'sluice/keys' } }
+}
+const sealedKeys = { source: 'sealed-secrets', name: 'api-keys', encryptedData: { 'keys.json': 'Ag'.padEnd(400, 'x') } }
 const eachTwice = stackOf({ models: [model(), model()], regions: [region(), region()] })
 
 const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
@@ -248,6 +257,42 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
     'a policy of the network that is none',
     withRegion({ networkPolicy: false }),
     /networkPolicy: use default-deny, or none/
+  ],
+  [
+    'Secrets that nobody in the cluster makes, and one that is made twice',
+    withRegion({ secrets: [sealedKeys, externalKeys] }),
+    /^regions\[0\]\.secrets\[0\]\.source: sealed-secrets is not in cluster\.apis; add it .* or make api-keys by hand/,
+    /secrets\[1\]\.source: external-secrets is not in/,
+    /secrets\[1\]\.name: api-keys is made by secrets\[0\] already/
+  ],
+  [
+    'a Secret without the key that is read',
+    withMaker('external-secrets', [{ ...externalKeys, data: { 'keys.jsn': { key: 'a' } } }]),
+    /^regions\[0\]\.secrets\[0\]\.data: api-keys gets no keys\.json, which gateway\.keysSecret names/
+  ],
+  [
+    'a Secret of a model that is placed elsewhere, and a misspelt one',
+    {
+      ...withMaker('external-secrets', [
+        { ...externalKeys, name: 'hub', data: { token: { key: 'a' } } },
+        { ...externalKeys, name: 'api-keyz' }
+      ]),
+      models: [model(), model({ name: 'other', hfTokenSecret: { name: 'hub', key: 'token' } })]
+    },
+    /secrets\[0\]\.name: nothing in this region names hub/,
+    /secrets\[1\]\.name: nothing in this region names api-keyz; is it misspelt\?/
+  ],
+  [
+    'a certificate that two would fill',
+    withMaker('external-secrets', [{ ...externalKeys, name: 'tls', type: 'kubernetes.io/tls' }], {
+      ingress: { ...region().ingress, tls: { secretName: 'tls', clusterIssuer: 'acme' } }
+    }),
+    /secrets\[0\]\.name: cert-manager fills tls; leave out this Secret, or ingress\.tls\.clusterIssuer/
+  ],
+  [
+    'a value that is not sealed',
+    withMaker('sealed-secrets', [{ ...sealedKeys, encryptedData: { 'keys.json': 'c3VwZXIgc2VjcmV0' } }]),
+    /encryptedData\.keys\.json: use the value that kubeseal prints, never the value itself/
   ],
   ['a field that does not exist', withSettings({ tensorParalelSize: 4 }), /^models\[0\]\.settings: .*tensorParalelSize/]
 ]
