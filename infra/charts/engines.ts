@@ -3,11 +3,17 @@ import type { Construct } from 'constructs'
 import type { TimeBudget } from '../../gateway/contract.ts'
 import { type IModelCache, ModelCache } from '../constructs/model-cache.ts'
 import { VllmDeployment } from '../constructs/vllm-deployment.ts'
+import type { PodNeed } from '../lib/pod-security.ts'
 import type { Placement } from '../schema.ts'
 import { engineNameOf, type PlacedModel } from './gateway-config.ts'
 
-/** Engines of one model in `scope`. */
-export function deployEngines(scope: Construct, placed: PlacedModel, budget: TimeBudget['engine']): VllmDeployment {
+/** Engines of one model in `scope`, with the needs that the region grants them. */
+export function deployEngines(
+  scope: Construct,
+  placed: PlacedModel,
+  budget: TimeBudget['engine'],
+  podNeeds: readonly PodNeed[]
+): VllmDeployment {
   const { name: _name, servedName, vllmVersion: _version, restricted: _restricted, ...engine } = placed.model
   const { model: _model, maxQueued: _maxQueued, cache, ...scheduling } = placed.placement
   const name = engineNameOf(placed.model)
@@ -17,6 +23,7 @@ export function deployEngines(scope: Construct, placed: PlacedModel, budget: Tim
     name,
     servedModelName: servedName,
     budget,
+    podNeeds,
     cache: provideCache(scope, `${name}-cache`, cache)
   })
 }

@@ -1,4 +1,5 @@
 // What a stack's manifests take for granted of the cluster, and what of the stack is left unused.
+import { enforcedLevelOf } from '../schema/pod-security.ts'
 import type { Region, Stack } from '../schema.ts'
 
 /** A sentence for each model that no region places: a stack that has it makes nothing of it. */
@@ -21,4 +22,13 @@ export function noticeSharedClaims({ placements }: Region): string[] {
     const which = name === '' ? "the cluster's default storage class" : `storage class ${name}`
     return `${which} must offer ReadWriteMany, which block storage does not, in directories that user 2000 or group 0 may write.`
   })
+}
+
+/** A sentence for each exception from Pod Security `restricted`, with what it means for the namespace. */
+export function noticeExceptions(region: Region): string[] {
+  const level = enforcedLevelOf(region)
+  return region.podSecurityExceptions.map(
+    ({ model, need, reason }) =>
+      `region ${region.name}: engines of ${model} are not restricted, ${need}: ${reason.replace(/\.$/, '')}. So namespace ${region.namespace} enforces ${level}.`
+  )
 }

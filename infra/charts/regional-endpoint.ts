@@ -2,19 +2,16 @@
 import { Chart } from 'cdk8s'
 import { Construct } from 'constructs'
 import { deriveTimeBudget } from '../../gateway/contract.ts'
-import { AdmissionPolicies } from '../constructs/admission-policies.ts'
 import { Gateway } from '../constructs/gateway.ts'
 import { INGRESS_PROFILES } from '../constructs/ingress-profiles/catalog.ts'
 import { Namespace } from '../constructs/namespace.ts'
-import { NetworkPolicies } from '../constructs/network-policies.ts'
-import { Secrets } from '../constructs/secrets.ts'
 import { StreamingIngress } from '../constructs/streaming-ingress.ts'
-import { admissionOf } from '../schema/admission.ts'
+import { enforcedLevelOf, needsOf } from '../schema/pod-security.ts'
 import type { Model, Region } from '../schema.ts'
-import { ACME_SOLVER, allowEdges } from './edges.ts'
 import { deployEngines } from './engines.ts'
 import { engineKeysOf, engineNameOf, gatewayConfigOf, placeModels } from './gateway-config.ts'
-import { noticeSharedClaims } from './notices.ts'
+import { guardRegion } from './guard.ts'
+import { noticeExceptions, noticeSharedClaims } from './notices.ts'
 
 /** Properties of `RegionalEndpoint`. */
 export interface RegionalEndpointProps {
@@ -39,13 +36,10 @@ export class RegionalEndpoint extends Construct {
     const backend = { namespace, serviceName: 'gateway' }
 
     // kubectl applies files in the order of their names, and everything else needs the namespace.
-    new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace })
-    // Next in that order: no pod starts before its network is closed.
-    const policies = new NetworkPolicies(chart('00-network-policies'), 'NetworkPolicies', {
-      mode: region.networkPolicy
-    })
-    new Secrets(chart('00-secrets'), 'Secrets', { sources: region.secrets })
-    const engines = placed.map((one) => deployEngines(chart(engineNameOf(one.model)), one, budget.engine))
+    new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace, enforce: enforcedLevelOf(region) })
+    const engines = placed.map((one) =>
+      deployEngines(chart(engineNameOf(one.model)), one, budget.engine, needsOf(region, one.model.name))
+    )
     const gateway = new Gateway(chart('gateway'), 'Gateway', {
       ...region.gateway,
       name: backend.serviceName,
@@ -62,16 +56,7 @@ export class RegionalEndpoint extends Construct {
       limits,
       backend: { ...backend, port: gateway.port }
     })
-    allowEdges(policies, region, { gateway, engines, controllerPods: profile.controllerPods })
-    const admission = admissionOf(region)
-    if (admission !== 'none') {
-      new AdmissionPolicies(new Chart(this, 'admission'), 'AdmissionPolicies', {
-        name: region.name,
-        namespace,
-        action: admission,
-        exposable: [gateway.selectorLabels, ACME_SOLVER.podLabels]
-      })
-    }
-    this.notices = [...ingress.notices, ...noticeSharedClaims(region)]
+    guardRegion(this, region, { gateway, engines, controllerPods: profile.controllerPods })
+    this.notices = [...ingress.notices, ...noticeSharedClaims(region), ...noticeExceptions(region)]
   }
 }

@@ -1,7 +1,7 @@
 // The container of an engine: arguments, environment, probes, shutdown, resources and mounts.
 import { k8s } from 'cdk8s-plus-28'
 import { ENGINE_HEALTH_PATH, PORTS, type TimeBudget } from '../../gateway/contract.ts'
-import { restrictContainer } from '../lib/pod-security.ts'
+import { type PodNeed, restrictContainer } from '../lib/pod-security.ts'
 import type { SecretKey } from '../lib/secret.ts'
 import { renderVllmArgs, type VllmSettings } from '../lib/vllm-flags.ts'
 import { defaultMemoryGiB } from '../lib/vllm-resources.ts'
@@ -41,6 +41,8 @@ export interface VllmContainerProps {
   readonly env?: Readonly<Record<string, string>>
   /** Further environment variables that hold a secret. @default none */
   readonly secretEnv?: Readonly<Record<string, SecretKey>>
+  /** What the accelerator needs beyond Pod Security `restricted`. @default none */
+  readonly podNeeds?: readonly PodNeed[]
 }
 
 export const DEFAULT_LOAD_SECONDS = 1800
@@ -67,7 +69,7 @@ export function renderVllmContainer(props: VllmContainerProps): k8s.Container {
     resources: renderResources(props),
     // NVIDIA's CDI hooks write /etc/ld.so.cache into the container's root at its start, so the root stays writable
     // (https://github.com/kserve/kserve, config-llm-template.yaml); `restricted` does not ask for more.
-    securityContext: restrictContainer({ readOnlyRoot: false }),
+    securityContext: restrictContainer({ readOnlyRoot: false, needs: props.podNeeds ?? [] }),
     volumeMounts: [
       { name: CACHE_VOLUME, mountPath: CACHE_DIRECTORY },
       { name: SHARED_MEMORY_VOLUME, mountPath: '/dev/shm' }

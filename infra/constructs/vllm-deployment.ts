@@ -4,7 +4,7 @@ import { Construct } from 'constructs'
 import { PORTS } from '../../gateway/contract.ts'
 import { versionOf } from '../lib/image.ts'
 import { labelsOf, selectorOf } from '../lib/labels.ts'
-import { restrictPod } from '../lib/pod-security.ts'
+import { restrictPod, shareWithNode } from '../lib/pod-security.ts'
 import { allowOneEviction, spreadReplicas } from '../lib/spread.ts'
 import { defaultSharedMemoryGiB } from '../lib/vllm-resources.ts'
 import type { IModelCache } from './model-cache.ts'
@@ -123,7 +123,8 @@ function renderPod(props: VllmDeploymentProps, selector: Record<string, string>)
     // A Service named `vllm` would set VLLM_PORT=tcp://… in the pod, which vLLM reads as its own port.
     enableServiceLinks: false,
     terminationGracePeriodSeconds: props.budget.terminationGraceSeconds,
-    securityContext: restrictPod(VLLM_USER),
+    ...shareWithNode(props.podNeeds),
+    securityContext: restrictPod(VLLM_USER, props.podNeeds),
     containers: [renderVllmContainer(props)],
     volumes: [
       { name: CACHE_VOLUME, ...props.cache.source },

@@ -9,6 +9,7 @@ import { ingressSchema } from './ingress.ts'
 import { networkPolicySchema, networkSchema } from './network.ts'
 import { crossCheck, named, pickValid } from './parts.ts'
 import { placementSchema } from './placement.ts'
+import { findExceptionProblems, podSecurityExceptionsSchema } from './pod-security.ts'
 import { findSecretProblems, secretsSchema } from './secrets.ts'
 
 const regionShape = z.strictObject({
@@ -25,10 +26,11 @@ const regionShape = z.strictObject({
   network: networkSchema.prefault({}),
   admission: admissionSchema,
   secrets: secretsSchema,
+  podSecurityExceptions: podSecurityExceptionsSchema,
   placements: z.array(placementSchema).min(1, 'place at least one model').max(64)
 })
 
 export const regionSchema = crossCheck(regionShape, (written) => {
   const region = pickValid(regionShape, written)
-  return [...findAdmissionProblems(region), ...findSecretProblems(region)]
+  return [...findAdmissionProblems(region), ...findSecretProblems(region), ...findExceptionProblems(region)]
 })

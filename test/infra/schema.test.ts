@@ -294,6 +294,24 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
     withMaker('sealed-secrets', [{ ...sealedKeys, encryptedData: { 'keys.json': 'c3VwZXIgc2VjcmV0' } }]),
     /encryptedData\.keys\.json: use the value that kubeseal prints, never the value itself/
   ],
+  [
+    'Pod Security exceptions for nobody, twice, and without a reason',
+    withRegion({
+      podSecurityExceptions: [
+        { model: 'llama', need: 'host-ipc', reason: 'RCCL shares memory over the node.' },
+        { model: 'llama', need: 'host-ipc', reason: 'The same once more, by mistake.' },
+        { model: 'gone', need: 'privileged', reason: 'A model that was here once.' }
+      ]
+    }),
+    /^regions\[0\]\.podSecurityExceptions\[1\]: podSecurityExceptions\[0\] gives llama host-ipc already/,
+    /podSecurityExceptions\[2\]\.model: gone is not placed in this region/
+  ],
+  [
+    'a Pod Security exception that is none, and one without a reason',
+    withRegion({ podSecurityExceptions: [{ model: 'llama', need: 'host-network', reason: 'fast' }] }),
+    /podSecurityExceptions\[0\]\.need: .*"host-ipc"/,
+    /podSecurityExceptions\[0\]\.reason: say why in a sentence/
+  ],
   ['a field that does not exist', withSettings({ tensorParalelSize: 4 }), /^models\[0\]\.settings: .*tensorParalelSize/]
 ]
 
