@@ -7,23 +7,25 @@ import type { PodNeed } from '../lib/pod-security.ts'
 import type { Placement } from '../schema.ts'
 import { engineNameOf, type PlacedModel } from './gateway-config.ts'
 
-/** Engines of one model in `scope`, with the needs that the region grants them. */
-export function deployEngines(
-  scope: Construct,
-  placed: PlacedModel,
-  budget: TimeBudget['engine'],
-  podNeeds: readonly PodNeed[]
-): VllmDeployment {
+/** What a region gives the engines of a model. */
+export interface EngineTerms {
+  readonly budget: TimeBudget['engine']
+  readonly podNeeds: readonly PodNeed[]
+  /** The region's engines may not load models from anywhere. */
+  readonly offline: boolean
+}
+
+/** Engines of one model in `scope`. */
+export function deployEngines(scope: Construct, placed: PlacedModel, terms: EngineTerms): VllmDeployment {
   const { name: _name, servedName, vllmVersion: _version, restricted: _restricted, ...engine } = placed.model
   const { model: _model, maxQueued: _maxQueued, cache, ...scheduling } = placed.placement
   const name = engineNameOf(placed.model)
   return new VllmDeployment(scope, 'Engine', {
     ...engine,
     ...scheduling,
+    ...terms,
     name,
     servedModelName: servedName,
-    budget,
-    podNeeds,
     cache: provideCache(scope, `${name}-cache`, cache)
   })
 }

@@ -37,8 +37,9 @@ export class RegionalEndpoint extends Construct {
 
     // kubectl applies files in the order of their names, and everything else needs the namespace.
     new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace, enforce: enforcedLevelOf(region) })
+    const terms = { budget: budget.engine, offline: region.network.modelSource === 'none' }
     const engines = placed.map((one) =>
-      deployEngines(chart(engineNameOf(one.model)), one, budget.engine, needsOf(region, one.model.name))
+      deployEngines(chart(engineNameOf(one.model)), one, { ...terms, podNeeds: needsOf(region, one.model.name) })
     )
     const gateway = new Gateway(chart('gateway'), 'Gateway', {
       ...region.gateway,

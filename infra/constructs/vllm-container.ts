@@ -41,6 +41,8 @@ export interface VllmContainerProps {
   readonly env?: Readonly<Record<string, string>>
   /** Further environment variables that hold a secret. @default none */
   readonly secretEnv?: Readonly<Record<string, SecretKey>>
+  /** The model is in the cache already: Hugging Face is asked nothing (`HF_HUB_OFFLINE`). @default false */
+  readonly offline?: boolean
   /** What the accelerator needs beyond Pod Security `restricted`. @default none */
   readonly podNeeds?: readonly PodNeed[]
 }
@@ -79,6 +81,8 @@ export function renderVllmContainer(props: VllmContainerProps): k8s.Container {
 
 function renderEnvironment(props: VllmContainerProps, loadSeconds: number): k8s.EnvVar[] {
   const values: Record<string, string> = {
+    // A hub that can't be reached would be waited for, at every start.
+    ...(props.offline === true ? { HF_HUB_OFFLINE: '1' } : {}),
     ...props.env,
     HOME: '/home/vllm',
     HF_HOME: `${CACHE_DIRECTORY}/huggingface`,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { INGRESS_CONTROLLERS } from '../../../infra/lib/ingress-controllers.ts'
 import { isAllowed, type Party } from '../network-evaluator.ts'
-import { find, type Manifest, manifestsOf, model, placement, region, stackOf } from '../stacks.ts'
+import { find, type Manifest, manifestsOf, model, placement, podOf, region, stackOf } from '../stacks.ts'
 
 type Region = ReturnType<typeof region>
 
@@ -128,6 +128,14 @@ describe('the network of a region', () => {
     const toMirror = ENGINES.flatMap((engine) => mirror.ports.map((port) => `${engine} -> mirror ${port}`))
     expect(edgesWith({ network: { modelSource: mirror } }).sort()).toEqual([...withoutInternet, ...toMirror].sort())
     expect(edgesWith({ network: { modelSource: 'none' } }).sort()).toEqual(withoutInternet)
+  })
+
+  it('tells engines without a source of models that they are offline, so that they do not wait for one', () => {
+    const variablesOf = (network: Region['network'] = {}) =>
+      podOf(manifestsOf(stackOf({ regions: [region({ network })] })), 'engine-llama').containers[0].env
+    const offline = { name: 'HF_HUB_OFFLINE', value: '1' }
+    expect(variablesOf({ modelSource: 'none' })).toContainEqual(offline)
+    expect(variablesOf()).not.toContainEqual(offline)
   })
 
   it("asks a cluster's own DNS, and a cache on the node where there is one", () => {
