@@ -32,14 +32,14 @@ export function allowEdges(policies: NetworkPolicies, region: Region, workloads:
   const { network, ingress } = region
   const gateway = podsOf(workloads.gateway)
   const { port } = workloads.gateway
-  const controller = endOf('ingress-controller', network.ingressController ?? workloads.controllerPods)
+  const controller = endOf(region, 'ingress-controller', network.ingressController ?? workloads.controllerPods)
   const scrapers = scrapersOf(region)
 
-  for (const { end, ports } of dnsServersOf(network.dns)) policies.allow(ALL_PODS, end, ...ports)
+  for (const { end, ports } of dnsServersOf(region)) policies.allow(ALL_PODS, end, ...ports)
   policies.allow(controller, gateway, port)
   if (ingress.tls.clusterIssuer !== undefined) policies.allow(controller, ACME_SOLVER, ACME_SOLVER_PORT)
   for (const [name, peer] of Object.entries(network.clients)) {
-    policies.allow(endOf(`client-${name}`, peer), gateway, port)
+    policies.allow(endOf(region, `client-${name}`, peer), gateway, port)
   }
   for (const scraper of scrapers) policies.allow(scraper, gateway, port)
   for (const workload of workloads.engines) {
@@ -47,7 +47,7 @@ export function allowEdges(policies: NetworkPolicies, region: Region, workloads:
     policies.allow(gateway, engine, workload.port)
     // vLLM has its metrics on the port that it serves on, so there is no narrower edge.
     for (const scraper of scrapers) policies.allow(scraper, engine, workload.port)
-    for (const { end, ports } of modelSourcesOf(network.modelSource)) policies.allow(engine, end, ...ports)
+    for (const { end, ports } of modelSourcesOf(region)) policies.allow(engine, end, ...ports)
   }
 }
 
@@ -55,32 +55,37 @@ function podsOf({ serviceName, selectorLabels }: Workload): Pods {
   return { name: serviceName, podLabels: selectorLabels }
 }
 
-function endOf(name: string, peer: Peer): End {
-  return 'cidrs' in peer ? { name, blocks: peer.cidrs.map((cidr) => ({ cidr })) } : { name, ...peer }
+/** A peer in the region's own namespace is closed by default, too: without a namespace, its end of the edge is opened as well. */
+function endOf({ namespace }: Region, name: string, peer: Peer): End {
+  if ('cidrs' in peer) return { name, blocks: peer.cidrs.map((cidr) => ({ cidr })) }
+  return peer.namespace === namespace ? { name, podLabels: peer.podLabels } : { name, ...peer }
 }
 
-function scrapersOf({ network, cluster }: Region): End[] {
+function scrapersOf(region: Region): End[] {
+  const { network, cluster } = region
   const { prometheus = cluster.apis.includes('prometheus-operator') ? KUBE_PROMETHEUS : 'none' } = network
-  return prometheus === 'none' ? [] : [endOf('prometheus', prometheus)]
+  return prometheus === 'none' ? [] : [endOf(region, 'prometheus', prometheus)]
 }
 
-function dnsServersOf({ namespace, podLabels, port, nodeLocal }: Region['network']['dns']): Destination[] {
+function dnsServersOf(region: Region): Destination[] {
+  const { port, nodeLocal, ...pods } = region.network.dns
   const overBoth = (number: number): Port[] => [
     { port: number, protocol: 'UDP' },
     { port: number, protocol: 'TCP' }
   ]
   const blocks = nodeLocal.map((address) => ({ cidr: `${address}/${address.includes(':') ? 128 : 32}` }))
   return [
-    { end: { name: 'dns', namespace, podLabels }, ports: overBoth(port) },
+    { end: endOf(region, 'dns', pods), ports: overBoth(port) },
     ...(blocks.length === 0 ? [] : [{ end: { name: 'node-local-dns', blocks }, ports: overBoth(53) }])
   ]
 }
 
-function modelSourcesOf(source: Region['network']['modelSource']): Destination[] {
+function modelSourcesOf(region: Region): Destination[] {
+  const { modelSource: source } = region.network
   if (source === 'none') return []
   const name = 'model-source'
   if (source === 'internet') return [{ end: { name, blocks: INTERNET }, ports: [{ port: 443 }] }]
-  return [{ end: endOf(name, { cidrs: source.cidrs }), ports: source.ports.map((port) => ({ port })) }]
+  return [{ end: endOf(region, name, { cidrs: source.cidrs }), ports: source.ports.map((port) => ({ port })) }]
 }
 
 interface Destination {

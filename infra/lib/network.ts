@@ -45,7 +45,8 @@ export const ALL_PODS: Pods = { name: 'pods', podLabels: {} }
  * Everything that is routed on the internet. What is left out is private, shared, local to a link (a cloud's metadata
  * service among it), reserved or multicast: https://www.iana.org/assignments/iana-ipv4-special-registry/ and
  * https://www.iana.org/assignments/iana-ipv6-special-registry/. 64:ff9b::/96 stays: it may stand for public addresses
- * only (RFC 6052), and is how a cluster without IPv4 reaches them.
+ * only (RFC 6052), and is how a cluster without IPv4 reaches them. ::ffff:0:0/96 is not listed: it is never on the wire,
+ * and the API server, to which it is IPv4, refuses it as an exception of ::/0.
  */
 export const INTERNET: readonly AddressBlock[] = [
   {
@@ -66,6 +67,6 @@ export const INTERNET: readonly AddressBlock[] = [
   },
   {
     cidr: '::/0',
-    except: ['::/96', '::ffff:0:0/96', '64:ff9b:1::/48', '100::/64', 'fc00::/7', 'fe80::/10', 'fec0::/10', 'ff00::/8']
+    except: ['::/96', '64:ff9b:1::/48', '100::/64', 'fc00::/7', 'fe80::/10', 'fec0::/10', 'ff00::/8']
   }
 ]

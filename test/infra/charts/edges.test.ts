@@ -119,8 +119,9 @@ describe('the network of a region', () => {
   })
 
   it('lets the clients that are named call the gateway, and no engine', () => {
-    const clients = { chat: { namespace: 'chat' } }
-    expect(edgesWith({ network: { clients } }).sort()).toEqual([...BASE, 'application -> gateway 8080'].sort())
+    const clients = { chat: { namespace: 'chat' }, debug: { namespace: 'sluice', podLabels: { app: 'debug' } } }
+    const called = ['application -> gateway 8080', 'neighbour -> gateway 8080']
+    expect(edgesWith({ network: { clients } }).sort()).toEqual([...BASE, ...called].sort())
   })
 
   it('narrows the source of models to a mirror, or to none at all', () => {
