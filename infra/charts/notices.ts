@@ -1,4 +1,5 @@
 // What a stack's manifests take for granted of the cluster, and what of the stack is left unused.
+import { ADMISSION_MINOR, admissionOf } from '../schema/admission.ts'
 import { enforcedLevelOf } from '../schema/pod-security.ts'
 import type { Region, Stack } from '../schema.ts'
 
@@ -31,4 +32,13 @@ export function noticeExceptions(region: Region): string[] {
     ({ model, need, reason }) =>
       `region ${region.name}: engines of ${model} are not restricted, ${need}: ${reason.replace(/\.$/, '')}. So namespace ${region.namespace} enforces ${level}.`
   )
+}
+
+/** A sentence for a cluster whose API server is too old to refuse anything, unless the stack says that it shall not. */
+export function noticeAdmission(region: Region): string[] {
+  if (region.admission !== undefined || admissionOf(region) !== 'none') return []
+  const { kubernetes } = region.cluster
+  return [
+    `region ${region.name}: admission policies need Kubernetes ${ADMISSION_MINOR}, so none are made; set cluster.kubernetes if it is newer than ${kubernetes}, or admission: 'none'.`
+  ]
 }

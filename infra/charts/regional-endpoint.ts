@@ -11,7 +11,7 @@ import type { Model, Region } from '../schema.ts'
 import { deployEngines } from './engines.ts'
 import { engineKeysOf, engineNameOf, gatewayConfigOf, placeModels } from './gateway-config.ts'
 import { guardRegion } from './guard.ts'
-import { noticeExceptions, noticeSharedClaims } from './notices.ts'
+import { noticeAdmission, noticeExceptions, noticeSharedClaims } from './notices.ts'
 
 /** Properties of `RegionalEndpoint`. */
 export interface RegionalEndpointProps {
@@ -58,6 +58,11 @@ export class RegionalEndpoint extends Construct {
       backend: { ...backend, port: gateway.port }
     })
     guardRegion(this, region, { gateway, engines, controllerPods: profile.controllerPods })
-    this.notices = [...ingress.notices, ...noticeSharedClaims(region), ...noticeExceptions(region)]
+    this.notices = [
+      ...ingress.notices,
+      ...noticeSharedClaims(region),
+      ...noticeExceptions(region),
+      ...noticeAdmission(region)
+    ]
   }
 }

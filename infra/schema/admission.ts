@@ -8,11 +8,11 @@ export const admissionSchema = z.enum(['deny', 'warn', 'none'], { error: 'use de
 export type Admission = NonNullable<z.output<typeof admissionSchema>>
 
 /** The first Kubernetes that has ValidatingAdmissionPolicy as a stable API. */
-const FIRST_MINOR = '1.30'
+export const ADMISSION_MINOR = '1.30'
 
 /** What the region's admission policies do; `none` where there are none. */
 export function admissionOf(region: { readonly admission?: Admission; readonly cluster: Cluster }): Admission {
-  return region.admission ?? (isAtLeast(region.cluster, FIRST_MINOR) ? 'deny' : 'none')
+  return region.admission ?? (isAtLeast(region.cluster, ADMISSION_MINOR) ? 'deny' : 'none')
 }
 
 /** An admission policy that the cluster's API server does not know. */
@@ -21,11 +21,11 @@ export function findAdmissionProblems(region: {
   readonly cluster?: Cluster
 }): Problem[] {
   const { admission = 'none', cluster } = region
-  if (admission === 'none' || cluster === undefined || isAtLeast(cluster, FIRST_MINOR)) return []
+  if (admission === 'none' || cluster === undefined || isAtLeast(cluster, ADMISSION_MINOR)) return []
   return [
     [
       ['admission'],
-      `${admission} needs ValidatingAdmissionPolicy, which Kubernetes has from ${FIRST_MINOR} on; cluster.kubernetes says ${cluster.kubernetes}: raise it if the cluster is newer, or leave admission out`
+      `${admission} needs ValidatingAdmissionPolicy, which Kubernetes has from ${ADMISSION_MINOR} on; cluster.kubernetes says ${cluster.kubernetes}: raise it if the cluster is newer, or leave admission out`
     ]
   ]
 }

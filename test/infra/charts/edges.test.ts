@@ -20,6 +20,9 @@ const CONTROLLERS: Record<(typeof INGRESS_CONTROLLERS)[number], Party> = {
 const OTHERS: Record<string, Party> = {
   controller: CONTROLLERS['f5-nginx'],
   'controller elsewhere': { ...CONTROLLERS['f5-nginx'], namespace: 'default' },
+  'beside the controller': { address: '10.1.0.1', namespace: 'nginx-ingress', labels: { app: 'other' } },
+  'beside dns': { address: '10.1.0.3', namespace: 'kube-system', labels: { app: 'other' } },
+  'in the clothes of the controller': { address: '10.1.0.5', namespace: 'sluice', labels: name('nginx-ingress') },
   prometheus: { address: '10.1.0.2', namespace: 'monitoring', labels: name('prometheus') },
   dns: { address: '10.1.0.3', namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } },
   'node dns': { address: '169.254.20.10' },
@@ -71,7 +74,7 @@ const edgesWith = (changes: Partial<Region> = {}) =>
     )
   )
 
-const OWN = ['engine-llama', 'engine-qwen', 'gateway', 'neighbour', 'solver']
+const OWN = ['engine-llama', 'engine-qwen', 'gateway', 'in the clothes of the controller', 'neighbour', 'solver']
 const ENGINES = ['engine-llama', 'engine-qwen']
 const BASE = [
   ...OWN.flatMap((from) => [`${from} -> dns 53`, `${from} -> dns 53/udp`]),

@@ -1,9 +1,10 @@
 // What the API server refuses in a region: the policies' expressions, evaluated against good and bad objects.
 import { describe, expect, it } from 'vitest'
 import { findImageProblem } from '../../../infra/lib/image.ts'
+import { synthesize } from '../../../infra/main.ts'
 import { findRefusals } from '../admission-evaluator.ts'
 import { findSchemaProblems } from '../kubernetes-schema.ts'
-import { find, type Manifest, manifestsOf, region, stackOf } from '../stacks.ts'
+import { find, inTemporaryDirectory, type Manifest, manifestsOf, region, stackOf } from '../stacks.ts'
 
 type Region = ReturnType<typeof region>
 const synth = (changes: Partial<Region> = {}) =>
@@ -137,6 +138,15 @@ describe('the admission policies of a region', () => {
       ['sluice-eu-west-services', undefined],
       ['sluice-eu-west-services', undefined]
     ])
+  })
+
+  it('are missed at synth where Kubernetes is too old for them and the stack does not say none', () => {
+    const noticesOf = (changes: Partial<Region>) =>
+      inTemporaryDirectory((directory) => synthesize(stackOf({ regions: [region(changes)] }), directory).notices)
+        .filter((notice) => notice.includes('admission policies'))
+        .join()
+    expect(noticesOf({})).toMatch(/^region eu-west: admission policies need Kubernetes 1\.30, .* newer than 1\.28/)
+    expect(noticesOf({ admission: 'none' }) + noticesOf({ cluster: { kubernetes: '1.30' } })).toBe('')
   })
 
   it('are there from Kubernetes 1.30 on, and only warn or stay away where the stack says so', () => {
