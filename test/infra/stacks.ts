@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { synthesize } from '../../infra/main.ts'
-import type { StackInput } from '../../infra/schema.ts'
+import { parseStack, StackError, type StackInput } from '../../infra/schema.ts'
 
 type RegionInput = StackInput['regions'][number]
 type ModelInput = StackInput['models'][number]
@@ -44,6 +44,17 @@ export const stackOf = (changes: Partial<StackInput> = {}): StackInput => ({
   regions: [region()],
   ...changes
 })
+
+/** Everything that a stack is refused for, each as `path: message`. */
+export function problemsOf(input: unknown): readonly string[] {
+  try {
+    parseStack(input)
+  } catch (error) {
+    if (error instanceof StackError) return error.problems
+    throw error
+  }
+  return []
+}
 
 /** Runs `use` with an empty directory, and removes it. */
 export function inTemporaryDirectory<T>(use: (directory: string) => T): T {
