@@ -201,6 +201,7 @@ export function describeProblems(error: z.ZodError): string[] {
 
 function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === 'unrecognized_keys') return `there is no field ${issue.keys.join(', ')} here; is it misspelt?`
+  if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
   if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined'))
     return `is missing; give a ${issue.expected}`
   return issue.message

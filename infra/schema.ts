@@ -10,6 +10,7 @@ import { modelSchema } from './schema/model.ts'
 import { applyOverlay, type Overlay } from './schema/overlay.ts'
 import { named } from './schema/parts.ts'
 import { regionSchema } from './schema/region.ts'
+import { findSecretConflicts } from './schema/secret-references.ts'
 
 const stackSchema = z.strictObject({
   /** Tells the objects of this stack from those of another one in the same cluster. */
@@ -59,7 +60,8 @@ export function parseStack(input: unknown): Stack {
   const problems = [
     ...(parsed.success ? [] : describeProblems(parsed.error)),
     ...findConflicts(plain),
-    ...findEngineConflicts(plain)
+    ...findEngineConflicts(plain),
+    ...findSecretConflicts(plain)
   ]
   if (!parsed.success || problems.length > 0) throw new StackError(problems)
   return parsed.data

@@ -3,7 +3,7 @@ import type { PlacementInput, StackInput } from './schema.ts'
 
 /**
  * The Secrets that must be in each region's namespace before its pods start. Manifests name them and never hold a value.
- * `apiKeys` is the file that `npm run keys` writes; the TLS Secret is cert-manager's.
+ * `apiKeys` is the file that `npm run keys` writes; the TLS Secret is cert-manager's. A region's `secrets` may make them.
  */
 export const SECRETS = {
   apiKeys: { name: 'sluice-api-keys', key: 'keys.json' },
@@ -65,6 +65,7 @@ export const stack: StackInput = {
     {
       name: 'eu-west',
       namespace: 'sluice-eu-west',
+      cluster: { kubernetes: '1.33' },
       gateway: { image: GATEWAY_IMAGE, replicas: 3, keysSecret: SECRETS.apiKeys },
       ingress: {
         controller: 'f5-nginx',

@@ -4,27 +4,30 @@ import type { TimeBudget } from '../../gateway/contract.ts'
 import { type IModelCache, ModelCache } from '../constructs/model-cache.ts'
 import { ModelWarmUp } from '../constructs/model-warm-up.ts'
 import { VllmDeployment } from '../constructs/vllm-deployment.ts'
+import { needsOf } from '../schema/pod-security.ts'
 import type { Placement, Region } from '../schema.ts'
 import { engineNameOf, type PlacedModel } from './gateway-config.ts'
 
-/** Engines of one model in `scope`. */
+/** Engines of one model in `scope`, as their region has them. */
 export function deployEngines(
   scope: Construct,
+  region: Region,
   placed: PlacedModel,
-  budget: TimeBudget['engine'],
-  { imagePullSecrets }: Pick<Region, 'imagePullSecrets'> = {}
+  budget: TimeBudget['engine']
 ): VllmDeployment {
-  const { name: _name, servedName, vllmVersion: _version, restricted: _restricted, ...engine } = placed.model
+  const { name: modelName, servedName, vllmVersion: _version, restricted: _restricted, ...engine } = placed.model
   const { model: _model, maxQueued: _maxQueued, cache, ...scheduling } = placed.placement
   const name = engineNameOf(placed.model)
   const props = {
     ...engine,
     ...scheduling,
-    ...(imagePullSecrets === undefined ? {} : { imagePullSecrets }),
+    ...(region.imagePullSecrets === undefined ? {} : { imagePullSecrets: region.imagePullSecrets }),
     name,
+    podNeeds: needsOf(region, modelName),
     cache: provideCache(scope, `${name}-cache`, cache)
   }
-  const engines = new VllmDeployment(scope, 'Engine', { ...props, servedModelName: servedName, budget })
+  const offline = region.network.modelSource === 'none'
+  const engines = new VllmDeployment(scope, 'Engine', { ...props, servedModelName: servedName, budget, offline })
   // After the engines: it runs as their account, and they wait for it anyway.
   if (props.cache.warmUp?.by === 'job') new ModelWarmUp(scope, 'WarmUp', props)
   return engines

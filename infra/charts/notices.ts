@@ -1,5 +1,8 @@
 // What a stack's manifests take for granted of the cluster, and what of the stack is left unused.
 import { profileOf } from '../lib/accelerators.ts'
+import { isBucket } from '../lib/vllm-settings.ts'
+import { ADMISSION_MINOR, admissionOf } from '../schema/admission.ts'
+import { enforcedLevelOf } from '../schema/pod-security.ts'
 import type { Region, Stack } from '../schema.ts'
 import type { PlacedModel } from './gateway-config.ts'
 
@@ -25,6 +28,23 @@ export function noticeSharedClaims({ placements }: Region): string[] {
   })
 }
 
+/** A sentence for each placed model that has to be downloaded where the network lets no pod download. */
+export function noticeSource(
+  { name: region, network, networkPolicy }: Region,
+  placed: readonly PlacedModel[]
+): string[] {
+  if (network.modelSource !== 'none' || networkPolicy === 'none') return []
+  return placed.flatMap(({ model: { name, settings }, placement: { cache } }) => {
+    const { model } = settings
+    if (isBucket(model))
+      return [`region ${region}: model ${name} is read from ${model}, and network.modelSource is none.`]
+    if (!('warmUp' in cache) || !cache.warmUp) return []
+    return [
+      `region ${region}: network.modelSource is none, so the cache of ${name} has to hold the pinned commit already.`
+    ]
+  })
+}
+
 /** A sentence for each placed model whose pods may find the devices and not be allowed to open them. */
 export function noticeDeviceGroups(placed: readonly PlacedModel[]): string[] {
   return placed
@@ -35,4 +55,22 @@ export function noticeDeviceGroups(placed: readonly PlacedModel[]): string[] {
       ({ model }) =>
         `model ${model.name}: user 2000 must be allowed to open the nodes' /dev/dri and /dev/kfd; give deviceGroups the number that \`getent group render\` says there, or open them by a udev rule.`
     )
+}
+
+/** A sentence for each exception from Pod Security `restricted`, with what it means for the namespace. */
+export function noticeExceptions(region: Region): string[] {
+  const level = enforcedLevelOf(region)
+  return region.podSecurityExceptions.map(
+    ({ model, need, reason }) =>
+      `region ${region.name}: engines of ${model} are not restricted, ${need}: ${reason.replace(/\.$/, '')}. So namespace ${region.namespace} enforces ${level}.`
+  )
+}
+
+/** A sentence for a cluster whose API server is too old to refuse anything, unless the stack says that it shall not. */
+export function noticeAdmission(region: Region): string[] {
+  if (region.admission !== undefined || admissionOf(region) !== 'none') return []
+  const { kubernetes } = region.cluster
+  return [
+    `region ${region.name}: admission policies need Kubernetes ${ADMISSION_MINOR}, so none are made; set cluster.kubernetes if it is newer than ${kubernetes}, or admission: 'none'.`
+  ]
 }

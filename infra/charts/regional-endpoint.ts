@@ -6,10 +6,12 @@ import { Gateway } from '../constructs/gateway.ts'
 import { INGRESS_PROFILES } from '../constructs/ingress-profiles/catalog.ts'
 import { Namespace } from '../constructs/namespace.ts'
 import { StreamingIngress } from '../constructs/streaming-ingress.ts'
+import { enforcedLevelOf } from '../schema/pod-security.ts'
 import type { Model, Region } from '../schema.ts'
 import { deployEngines } from './engines.ts'
 import { engineKeysOf, engineNameOf, gatewayConfigOf, placeModels } from './gateway-config.ts'
-import { noticeDeviceGroups, noticeSharedClaims } from './notices.ts'
+import { guardRegion } from './guard.ts'
+import { noticeAdmission, noticeDeviceGroups, noticeExceptions, noticeSharedClaims, noticeSource } from './notices.ts'
 
 /** Properties of `RegionalEndpoint`. */
 export interface RegionalEndpointProps {
@@ -35,8 +37,8 @@ export class RegionalEndpoint extends Construct {
     const backend = { namespace, serviceName: 'gateway' }
 
     // kubectl applies files in the order of their names, and everything else needs the namespace.
-    new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace })
-    for (const one of placed) deployEngines(chart(engineNameOf(one.model)), one, budget.engine, region)
+    new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace, enforce: enforcedLevelOf(region) })
+    const engines = placed.map((one) => deployEngines(chart(engineNameOf(one.model)), region, one, budget.engine))
     const gateway = new Gateway(chart('gateway'), 'Gateway', {
       ...region.gateway,
       ...(region.imagePullSecrets === undefined ? {} : { imagePullSecrets: region.imagePullSecrets }),
@@ -54,6 +56,14 @@ export class RegionalEndpoint extends Construct {
       limits,
       backend: { ...backend, port: gateway.port }
     })
-    this.notices = [...ingress.notices, ...noticeSharedClaims(region), ...noticeDeviceGroups(placed)]
+    guardRegion(this, region, { gateway, engines, controllerPods: profile.controllerPods })
+    this.notices = [
+      ...ingress.notices,
+      ...noticeSharedClaims(region),
+      ...noticeSource(region, placed),
+      ...noticeDeviceGroups(placed),
+      ...noticeExceptions(region),
+      ...noticeAdmission(region)
+    ]
   }
 }

@@ -13,7 +13,7 @@ import {
   HUB_FOLDER,
   waitCommand
 } from '../lib/model-download.ts'
-import { restrictContainer, restrictPod } from '../lib/pod-security.ts'
+import { type PodNeed, restrictContainer, restrictPod } from '../lib/pod-security.ts'
 import { renderScheduling, type SchedulingProps } from '../lib/scheduling.ts'
 import type { SecretKey } from '../lib/secret.ts'
 import type { VllmSettings } from '../lib/vllm-settings.ts'
@@ -38,7 +38,12 @@ export interface ModelWarmUpProps extends SchedulingProps {
   readonly hfTokenSecret?: SecretKey
   /** The engine's plain variables, among which may be `HF_ENDPOINT` or a proxy. @default none */
   readonly env?: Readonly<Record<string, string>>
+  /** What the engine's pods need beyond Pod Security `restricted`; an init container has their user. @default none */
+  readonly podNeeds?: readonly PodNeed[]
 }
+
+/** The label that the pods of every warm-up have. */
+export const WARM_UP_LABELS = { 'app.kubernetes.io/name': 'model-warm-up' } as const
 
 /** A finished Job stays for a week, so that its log can be read. What applies it anew then finds the marker at once. */
 const KEEP_SECONDS = 604_800
@@ -53,7 +58,7 @@ const RETRIES = 6
  */
 export function renderWarmUp(props: ModelWarmUpProps): k8s.Container[] {
   if (props.cache.warmUp === undefined) return []
-  if (props.cache.warmUp.by === 'pod') return [renderDownload(props)]
+  if (props.cache.warmUp.by === 'pod') return [renderDownload(props, userNeedOf(props))]
   return [
     {
       name: 'wait-for-weights',
@@ -62,7 +67,7 @@ export function renderWarmUp(props: ModelWarmUpProps): k8s.Container[] {
       command: waitCommand(downloadsOf(props.settings, props.adapters)),
       env: Object.entries(NO_GPU).map(([name, value]) => ({ name, value })),
       resources: renderResources(0.1, '64Mi'),
-      securityContext: restrictContainer({ readOnlyRoot: true }),
+      securityContext: restrictContainer({ readOnlyRoot: true, needs: userNeedOf(props) }),
       volumeMounts: [
         {
           name: CACHE_VOLUME,
@@ -73,6 +78,11 @@ export function renderWarmUp(props: ModelWarmUpProps): k8s.Container[] {
       ]
     }
   ]
+}
+
+/** A container that says it is not root can't start in a pod whose user is. */
+function userNeedOf({ podNeeds = [] }: ModelWarmUpProps): PodNeed[] {
+  return podNeeds.filter((need) => need === 'run-as-root')
 }
 
 /**
@@ -118,7 +128,8 @@ function renderPod(props: ModelWarmUpProps): k8s.PodSpec {
   }
 }
 
-function renderDownload({ image, settings, adapters, hfTokenSecret, env }: ModelWarmUpProps): k8s.Container {
+function renderDownload(props: ModelWarmUpProps, needs: readonly PodNeed[] = []): k8s.Container {
+  const { image, settings, adapters, hfTokenSecret, env } = props
   const values: Record<string, string> = {
     ...env,
     ...NO_GPU,
@@ -139,7 +150,7 @@ function renderDownload({ image, settings, adapters, hfTokenSecret, env }: Model
         : [{ name: 'HF_TOKEN', valueFrom: { secretKeyRef: { name: hfTokenSecret.name, key: hfTokenSecret.key } } }])
     ],
     resources: renderResources(1, '4Gi'),
-    securityContext: restrictContainer({ readOnlyRoot: false }),
+    securityContext: restrictContainer({ readOnlyRoot: false, needs }),
     volumeMounts: [{ name: CACHE_VOLUME, mountPath: CACHE_DIRECTORY }]
   }
 }

@@ -1,15 +1,18 @@
-// The namespace of a region, in which Kubernetes itself refuses a pod that is not restricted.
+// The namespace of a region, in which Kubernetes itself refuses a pod that is not as restricted as the region's are.
 import { k8s } from 'cdk8s-plus-28'
 import { Construct } from 'constructs'
 import { labelsOf } from '../lib/labels.ts'
+import type { PodSecurityLevel } from '../lib/pod-security.ts'
 
 /** Properties of `Namespace`. */
 export interface NamespaceProps {
   /** `metadata.name`; an RFC 1123 label. */
   readonly name: string
+  /** The Pod Security standard that a pod is refused by; `restricted` warns and is audited in any case. @default restricted */
+  readonly enforce?: PodSecurityLevel
 }
 
-/** A Namespace that enforces the Pod Security standard `restricted`. */
+/** A Namespace that enforces a Pod Security standard. */
 export class Namespace extends Construct {
   /** What the objects in it have for `metadata.namespace`. */
   readonly name: string
@@ -23,9 +26,9 @@ export class Namespace extends Construct {
         labels: {
           ...labelsOf({ name: 'sluice', instance: props.name, component: 'namespace' }),
           // https://kubernetes.io/docs/concepts/security/pod-security-admission/
-          ...Object.fromEntries(
-            ['enforce', 'audit', 'warn'].map((mode) => [`pod-security.kubernetes.io/${mode}`, 'restricted'])
-          )
+          'pod-security.kubernetes.io/enforce': props.enforce ?? 'restricted',
+          'pod-security.kubernetes.io/audit': 'restricted',
+          'pod-security.kubernetes.io/warn': 'restricted'
         }
       }
     })

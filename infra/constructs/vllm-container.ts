@@ -9,7 +9,7 @@ import {
   MODEL_DIRECTORY,
   snapshotPath
 } from '../lib/model-download.ts'
-import { restrictContainer } from '../lib/pod-security.ts'
+import { type PodNeed, restrictContainer } from '../lib/pod-security.ts'
 import type { SecretKey } from '../lib/secret.ts'
 import { renderVllmArgs } from '../lib/vllm-flags.ts'
 import { defaultCpu, defaultMemoryGiB } from '../lib/vllm-resources.ts'
@@ -63,6 +63,10 @@ export interface VllmContainerProps {
   readonly env?: Readonly<Record<string, string>>
   /** Further environment variables that hold a secret. @default none */
   readonly secretEnv?: Readonly<Record<string, SecretKey>>
+  /** The model is in the cache already: Hugging Face is asked nothing (`HF_HUB_OFFLINE`). @default false */
+  readonly offline?: boolean
+  /** What the accelerator needs beyond Pod Security `restricted`. @default none */
+  readonly podNeeds?: readonly PodNeed[]
 }
 
 export const DEFAULT_LOAD_SECONDS = 1800
@@ -89,7 +93,7 @@ export function renderVllmContainer(props: VllmContainerProps, role: EngineRole 
     resources: renderResources(props),
     // NVIDIA's CDI hooks write /etc/ld.so.cache into the container's root at its start, so the root stays writable
     // (https://github.com/kserve/kserve, config-llm-template.yaml); `restricted` does not ask for more.
-    securityContext: restrictContainer({ readOnlyRoot: false }),
+    securityContext: restrictContainer({ readOnlyRoot: false, needs: props.podNeeds ?? [] }),
     volumeMounts: renderMounts(props)
   }
 }
@@ -144,6 +148,8 @@ function renderMounts({ accelerator, cache }: VllmContainerProps): k8s.VolumeMou
 
 function renderEnvironment(props: VllmContainerProps, loadSeconds: number): k8s.EnvVar[] {
   const values: Record<string, string> = {
+    // A hub that can't be reached would be waited for, at every start.
+    ...(props.offline === true ? { HF_HUB_OFFLINE: '1' } : {}),
     ...props.env,
     HOME,
     HF_HOME: `${CACHE_DIRECTORY}/${HUB_FOLDER}`,

@@ -7,10 +7,11 @@ import { versionOf } from '../lib/image.ts'
 import { ImageVolumeDeployment, type ImageVolumes } from '../lib/image-volumes.ts'
 import { labelsOf, selectorOf } from '../lib/labels.ts'
 import { createLeaderWorkerSet } from '../lib/leader-worker-set.ts'
-import { restrictPod } from '../lib/pod-security.ts'
+import { restrictPod, shareWithNode } from '../lib/pod-security.ts'
 import { renderScheduling, type SchedulingProps } from '../lib/scheduling.ts'
 import { allowOneEviction, spreadReplicas } from '../lib/spread.ts'
 import { defaultSharedMemoryGiB } from '../lib/vllm-resources.ts'
+import type { WarmUp } from './model-cache.ts'
 import { renderWarmUp } from './model-warm-up.ts'
 import {
   CACHE_VOLUME,
@@ -53,8 +54,12 @@ export class VllmDeployment extends Construct {
   readonly serviceName: string
   /** The Service's port. */
   readonly port: number = PORTS.engine
-  /** The labels that its pods, and no others, have. */
+  /** The labels that its pods, and no others, have; where a replica is several pods, the ones that serve. */
   readonly selectorLabels: Record<string, string>
+  /** The labels of a replica's other pods, where it is several. */
+  readonly workerLabels?: Record<string, string>
+  /** Who fills its cache before it starts, where somebody does. */
+  readonly warmUp?: WarmUp
 
   constructor(scope: Construct, id: string, props: VllmDeploymentProps) {
     super(scope, id)
@@ -63,6 +68,8 @@ export class VllmDeployment extends Construct {
     const labels = labelsOf({ ...identity, component: 'engine' })
     const metadata = { name: props.name, labels }
     this.selectorLabels = selectorOf(identity)
+    if ((props.nodes ?? 1) > 1) this.workerLabels = selectorOf(workerIdentity(props))
+    if (props.cache.warmUp !== undefined) this.warmUp = props.cache.warmUp
 
     // First: kubectl applies in this order, and no pod is made before its account is there.
     new k8s.KubeServiceAccount(this, 'ServiceAccount', {
@@ -110,7 +117,7 @@ function createDeployment(scope: Construct, props: VllmDeploymentProps, metadata
 function createGroups(scope: Construct, props: VllmDeploymentProps, metadata: Metadata): void {
   const replicas = props.replicas ?? 1
   const [maxSurge, maxUnavailable] = budgetOf(props.rollout ?? defaultRollout(replicas), replicas)
-  const worker = { name: 'vllm', instance: workerInstance(props), version: versionOf(props.image) } as const
+  const worker = workerIdentity(props)
   createLeaderWorkerSet(scope, 'Resource', {
     metadata: { ...metadata, name: `${props.name}-lws` },
     replicas,
@@ -133,14 +140,15 @@ function createGroups(scope: Construct, props: VllmDeploymentProps, metadata: Me
 function renderDisruptionBudget(props: VllmDeploymentProps): k8s.PodDisruptionBudgetSpec {
   const budget = allowOneEviction(selectorOf({ name: 'vllm', instance: props.name }))
   if ((props.nodes ?? 1) === 1) return budget
-  const values = [props.name, workerInstance(props)]
+  const values = [props.name, workerIdentity(props).instance]
   return {
     ...budget,
     selector: { matchExpressions: [{ key: 'app.kubernetes.io/instance', operator: 'In', values }] }
   }
 }
 
-const workerInstance = ({ name }: VllmDeploymentProps) => `${name}-worker`
+const workerIdentity = ({ name, image }: VllmDeploymentProps) =>
+  ({ name: 'vllm', instance: `${name}-worker`, version: versionOf(image) }) as const
 
 const imagesOf = ({ cache }: VllmDeploymentProps): ImageVolumes =>
   cache.modelImage === undefined ? {} : { [MODEL_IMAGE_VOLUME]: cache.modelImage }
@@ -197,8 +205,9 @@ function renderPod(
     // A Service named `vllm` would set VLLM_PORT=tcp://… in the pod, which vLLM reads as its own port.
     enableServiceLinks: false,
     terminationGracePeriodSeconds: props.budget.terminationGraceSeconds,
+    ...shareWithNode(props.podNeeds),
     securityContext: {
-      ...restrictPod(VLLM_USER),
+      ...restrictPod(VLLM_USER, props.podNeeds),
       ...(props.deviceGroups === undefined ? {} : { supplementalGroups: [...props.deviceGroups] })
     },
     ...(initContainers.length === 0 ? {} : { initContainers }),

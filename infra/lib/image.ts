@@ -10,6 +10,22 @@ export interface ImageReference {
 const REFERENCE =
   /^(?<repository>(?:[a-z0-9.-]+(?::\d+)?\/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)(?::(?<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?$/
 
+/** Tags that name other bytes tomorrow, also with something behind them, as `latest-cu129`. */
+export const MOVING_TAGS = [
+  'latest',
+  'nightly',
+  'main',
+  'master',
+  'edge',
+  'stable',
+  'dev',
+  'develop',
+  'canary',
+  'head',
+  'trunk'
+] as const
+const MOVING_TAG = new RegExp(`^(${MOVING_TAGS.join('|')})\\b`, 'i')
+
 /** The parts of a reference, or undefined when it isn't one. */
 export function parseImage(reference: string): ImageReference | undefined {
   const groups = REFERENCE.exec(reference)?.groups
@@ -24,7 +40,7 @@ export function findImageProblem(reference: string): string | undefined {
   if (image === undefined) return 'use repository:tag or repository@sha256:<64 hex digits>'
   if (image.digest !== undefined) return undefined
   if (image.tag === undefined) return `${reference} has no tag, which means latest; pin a version or a digest`
-  if (/^(latest|nightly|main|master|edge|stable|dev|develop|canary|head|trunk)\b/i.test(image.tag)) {
+  if (MOVING_TAG.test(image.tag)) {
     return `the tag ${image.tag} moves; pin a version or a digest`
   }
   return undefined

@@ -10,7 +10,16 @@ export interface Identity {
   readonly instance: string
   /** The program's version, a label that selectors never hold. */
   readonly version?: string
-  readonly component: 'engine' | 'gateway' | 'gitops' | 'ingress' | 'model-cache' | 'namespace'
+  readonly component:
+    | 'admission'
+    | 'engine'
+    | 'gateway'
+    | 'gitops'
+    | 'ingress'
+    | 'model-cache'
+    | 'namespace'
+    | 'network'
+    | 'secret'
 }
 
 /** Kubernetes' recommended labels. https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/ */

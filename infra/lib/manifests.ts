@@ -14,7 +14,7 @@ export interface RenderedFile {
 }
 
 /**
- * Each chart as `<path of the chart>.yaml`, sorted by that path: the order in which kubectl applies a folder.
+ * Each chart that has objects as `<path of the chart>.yaml`, sorted by that path: the order in which kubectl applies a folder.
  * cdk8s itself can only write folders by chart with a file by object, where a Namespace does not sort first.
  */
 export function renderManifests(app: App): RenderedFile[] {
@@ -22,7 +22,10 @@ export function renderManifests(app: App): RenderedFile[] {
   // Resolves the dependencies of the whole app, once.
   charts[0]?.toJson()
   return sortFiles(
-    charts.map((chart) => ({ file: `${chart.node.path}.yaml`, text: HEADER + Yaml.stringify(...objectsOf(chart)) }))
+    charts
+      .map((chart) => ({ file: `${chart.node.path}.yaml`, objects: objectsOf(chart) }))
+      .filter(({ objects }) => objects.length > 0)
+      .map(({ file, objects }) => ({ file, text: HEADER + Yaml.stringify(...objects) }))
   )
 }
 

@@ -1,6 +1,7 @@
 // Finds what two parts of a stack disagree on: equal names, and models that are placed but not there.
 
-type Fields = Readonly<Record<string, unknown>>
+/** An object whose fields are not looked at yet. */
+export type Fields = Readonly<Record<string, unknown>>
 
 /**
  * Compares names over a stack that may be wrong elsewhere, so one run shows every problem: what is no string is left to
@@ -72,11 +73,13 @@ function findRepeated(items: readonly Fields[], path: string, field: string): st
   })
 }
 
-function listOf(value: unknown, key: string): Fields[] {
+/** The list in a field, each item an object; empty when there is none. */
+export function listOf(value: unknown, key: string): Fields[] {
   const list = isFields(value) ? value[key] : undefined
   return Array.isArray(list) ? list.map((item) => (isFields(item) ? item : {})) : []
 }
 
-function isFields(value: unknown): value is Fields {
+/** Whether a value has fields at all. */
+export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null
 }

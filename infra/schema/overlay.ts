@@ -4,8 +4,11 @@
 const NAMED_LISTS = { models: 'name', regions: 'name', placements: 'model' } as const
 type NamedList = keyof typeof NAMED_LISTS
 
-/** Objects of which one field excludes the others: a tag written over a branch would be both. */
-const WHOLE_OBJECTS = ['revision'] as const
+/**
+ * Objects of which one field excludes the others: a tag written over a branch would be both, and so would addresses over
+ * the labels of pods.
+ */
+const WHOLE_OBJECTS = ['revision', 'ingressController', 'clients', 'prometheus'] as const
 type WholeObject = (typeof WHOLE_OBJECTS)[number]
 
 /** One item of a named list: taken out, or changed. */

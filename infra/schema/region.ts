@@ -2,13 +2,17 @@
 import { z } from 'zod'
 import { timeBudgetSchema } from '../../gateway/contract.ts'
 import { DNS_LABEL, HOST_NAME, OBJECT_NAME } from '../lib/names.ts'
+import { admissionSchema, findAdmissionProblems } from './admission.ts'
 import { clusterSchema } from './cluster.ts'
 import { gatewaySchema } from './gateway.ts'
 import { ingressSchema } from './ingress.ts'
-import { named } from './parts.ts'
+import { networkPolicySchema, networkSchema } from './network.ts'
+import { crossCheck, named, pickValid } from './parts.ts'
 import { placementSchema } from './placement.ts'
+import { findExceptionProblems, podSecurityExceptionsSchema } from './pod-security.ts'
+import { findSecretProblems, secretsSchema } from './secrets.ts'
 
-export const regionSchema = z.strictObject({
+const regionShape = z.strictObject({
   /** The folder in charts-out/, and the region that metrics and logs name. */
   name: named(DNS_LABEL),
   namespace: named(DNS_LABEL),
@@ -20,5 +24,15 @@ export const regionSchema = z.strictObject({
   budget: timeBudgetSchema.prefault({}),
   gateway: gatewaySchema,
   ingress: ingressSchema,
+  networkPolicy: networkPolicySchema,
+  network: networkSchema.prefault({}),
+  admission: admissionSchema,
+  secrets: secretsSchema,
+  podSecurityExceptions: podSecurityExceptionsSchema,
   placements: z.array(placementSchema).min(1, 'place at least one model').max(64)
+})
+
+export const regionSchema = crossCheck(regionShape, (written) => {
+  const region = pickValid(regionShape, written)
+  return [...findAdmissionProblems(region), ...findSecretProblems(region), ...findExceptionProblems(region)]
 })

@@ -5,6 +5,8 @@ import type { Manifest } from './stacks.ts'
 /** Where the library keeps the kinds of a group that is not Kubernetes' own. */
 const CUSTOM_GROUPS: Readonly<Record<string, string>> = {
   'argoproj.io': '@kubernetes-models/argo-cd',
+  'bitnami.com': '@kubernetes-models/sealed-secrets',
+  'external-secrets.io': '@kubernetes-models/external-secrets',
   'kustomize.toolkit.fluxcd.io': '@kubernetes-models/flux-cd',
   'source.toolkit.fluxcd.io': '@kubernetes-models/flux-cd',
   'traefik.io': '@kubernetes-models/traefik'

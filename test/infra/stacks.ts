@@ -55,7 +55,7 @@ export const stackWith = (
     regions: [{ ...region(), placements: [{ ...placement(), ...changes.placement }], ...changes.region }]
   })
 
-/** Every problem that a stack is refused for. */
+/** Everything that a stack is refused for, each as `path: message`. */
 export function problemsOf(input: unknown): readonly string[] {
   try {
     parseStack(input)

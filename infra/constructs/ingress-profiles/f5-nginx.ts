@@ -4,6 +4,7 @@ import type { IngressProfile } from './profile.ts'
 export const f5Nginx: IngressProfile = {
   name: 'f5-nginx',
   ingressClassName: 'nginx',
+  controllerPods: { namespace: 'nginx-ingress', podLabels: { 'app.kubernetes.io/name': 'nginx-ingress' } },
   docs: 'https://docs.nginx.com/nginx-ingress-controller/configuration/ingress-resources/advanced-configuration-with-annotations/',
   annotations: ({ readTimeoutSeconds, maxBodyBytes }, { serviceName }) =>
     Object.fromEntries(

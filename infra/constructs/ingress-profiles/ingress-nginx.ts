@@ -4,6 +4,10 @@ import type { IngressProfile } from './profile.ts'
 export const ingressNginx: IngressProfile = {
   name: 'ingress-nginx',
   ingressClassName: 'nginx',
+  controllerPods: {
+    namespace: 'ingress-nginx',
+    podLabels: { 'app.kubernetes.io/name': 'ingress-nginx', 'app.kubernetes.io/component': 'controller' }
+  },
   docs: 'https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/',
   annotations: ({ readTimeoutSeconds, maxBodyBytes }) =>
     Object.fromEntries(

@@ -28,6 +28,8 @@ export interface IngressProfile {
   readonly name: string
   /** The IngressClass that the controller's own chart creates. */
   readonly ingressClassName: string
+  /** Where the controller's own chart runs its pods, and their labels. */
+  readonly controllerPods: { readonly namespace: string; readonly podLabels: Record<string, string> }
   /** Where the controller documents what is used here. */
   readonly docs: string
   /** Annotations of the Ingress. */

@@ -13,6 +13,7 @@ const transportName = ({ serviceName }: Backend) => `${serviceName}-streaming`
 export const traefik: IngressProfile = {
   name: 'traefik',
   ingressClassName: 'traefik',
+  controllerPods: { namespace: 'traefik', podLabels: { 'app.kubernetes.io/name': 'traefik' } },
   docs: 'https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/ingress/',
   annotations: () => ({
     'traefik.ingress.kubernetes.io/router.entrypoints': 'websecure',

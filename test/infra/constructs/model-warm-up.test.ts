@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { waitCommand } from '../../../infra/lib/model-download.ts'
+import { synthesize } from '../../../infra/main.ts'
 import { findSchemaProblems } from '../kubernetes-schema.ts'
 import { findViolations } from '../pod-security.ts'
-import { find, type Manifest, manifestsOf, podOf, problemsOf, stackWith } from '../stacks.ts'
+import { find, inTemporaryDirectory, type Manifest, manifestsOf, podOf, problemsOf, stackWith } from '../stacks.ts'
 
 const NAME = 'engine-llama'
 const COMMIT = '0e9e39f249a16976918f6564b8830bc894c89659'
@@ -49,6 +50,35 @@ describe('a shared cache that is warmed', () => {
     })
     expect(findViolations(template.spec)).toEqual([])
     expect(await findSchemaProblems(job)).toEqual([])
+  })
+
+  it('has init containers that start in a pod whose user is root, and no other need of the engine', () => {
+    const needs = ['run-as-root', 'ipc-lock'] as const
+    const podSecurityExceptions = needs.map((need) => ({ model: 'llama', need, reason: 'The driver asks for it.' }))
+    for (const cache of [claim, { kind: 'host-path', path: '/models', warmUp: true }]) {
+      const { initContainers, securityContext } = podOf(
+        manifestsOf(warmed({ region: { podSecurityExceptions } }, cache)),
+        NAME
+      )
+      expect(securityContext.runAsUser).toBe(0)
+      expect(initContainers[0].securityContext).toMatchObject({ runAsNonRoot: false, capabilities: { drop: ['ALL'] } })
+      expect(initContainers[0].securityContext.capabilities).not.toHaveProperty('add')
+    }
+    const [{ spec }] = jobsOf(manifestsOf(warmed({ region: { podSecurityExceptions } })))
+    expect(findViolations(spec.template.spec)).toEqual([])
+  })
+
+  it('is told of where the network lets nobody download', () => {
+    const region = { network: { modelSource: 'none' } }
+    const noticesOf = (stack: ReturnType<typeof warmed>) =>
+      inTemporaryDirectory((directory) => synthesize(stack, directory).notices).filter((one) => /modelSource/.test(one))
+    expect(noticesOf(warmed({ region }))).toEqual([
+      'region eu-west: network.modelSource is none, so the cache of llama has to hold the pinned commit already.'
+    ])
+    expect(noticesOf(stackWith({ region, settings: { model: 's3://bucket/model' } }))).toEqual([
+      'region eu-west: model llama is read from s3://bucket/model, and network.modelSource is none.'
+    ])
+    expect(noticesOf(warmed())).toEqual([])
   })
 
   it('takes no GPU of its node, reaches the hub as the engine would, and reports to nobody', () => {

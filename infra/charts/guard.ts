@@ -1,0 +1,26 @@
+// Guards a region: its network policies, its Secrets from elsewhere, and what the API server refuses in its namespace.
+import { Chart } from 'cdk8s'
+import type { Construct } from 'constructs'
+import { AdmissionPolicies } from '../constructs/admission-policies.ts'
+import { NetworkPolicies } from '../constructs/network-policies.ts'
+import { Secrets } from '../constructs/secrets.ts'
+import { admissionOf } from '../schema/admission.ts'
+import type { Region } from '../schema.ts'
+import { ACME_SOLVER, allowEdges, type RegionalWorkloads } from './edges.ts'
+
+/** Adds the charts to `scope`. Returns the network's policies: whoever has pods in the namespace allows their edges there. */
+export function guardRegion(scope: Construct, region: Region, workloads: RegionalWorkloads): NetworkPolicies {
+  const { name, namespace, networkPolicy, secrets } = region
+  // By their names these files come right after the namespace: no pod starts before its network is closed.
+  const policies = new NetworkPolicies(new Chart(scope, '00-network-policies', { namespace }), 'NetworkPolicies', {
+    mode: networkPolicy
+  })
+  allowEdges(policies, region, workloads)
+  new Secrets(new Chart(scope, '00-secrets', { namespace }), 'Secrets', { sources: secrets })
+  const action = admissionOf(region)
+  if (action !== 'none') {
+    const exposable = [workloads.gateway.selectorLabels, ACME_SOLVER.podLabels]
+    new AdmissionPolicies(new Chart(scope, 'admission'), 'AdmissionPolicies', { name, namespace, action, exposable })
+  }
+  return policies
+}
