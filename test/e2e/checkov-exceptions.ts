@@ -9,8 +9,9 @@ export interface Exception {
   readonly reason: string
 }
 
-const ANY_POD = /^Deployment\./
-const ENGINES = /^Deployment\..+\.engine-/
+const ANY_POD = /^(Deployment|Job)\./
+/** Engines, and the Jobs that warm their caches with the engine's image. */
+const ENGINES = /^(Deployment|Job)\..+\.engine-/
 
 export const EXCEPTIONS: readonly Exception[] = [
   {
