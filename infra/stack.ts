@@ -63,6 +63,7 @@ export const stack: StackInput = {
     {
       name: 'eu-west',
       namespace: 'sluice-eu-west',
+      cluster: { apis: ['cert-manager', 'external-dns'] },
       gateway: { image: GATEWAY_IMAGE, replicas: 3, keysSecret: SECRETS.apiKeys },
       ingress: {
         controller: 'f5-nginx',
@@ -86,6 +87,7 @@ export const stack: StackInput = {
     {
       name: 'us-east',
       namespace: 'sluice-us-east',
+      cluster: { apis: ['cert-manager', 'external-dns'] },
       // A CDN in front of this region closes a silent connection after 100 s, so a beat every 10 s is plenty.
       budget: { outerIdleMs: 100_000 },
       gateway: { image: GATEWAY_IMAGE, keysSecret: SECRETS.apiKeys },

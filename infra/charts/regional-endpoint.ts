@@ -1,12 +1,13 @@
 // A region, from the way in to the GPUs: one chart, and so one file, for each concern.
 import { Chart } from 'cdk8s'
 import { Construct } from 'constructs'
-import { deriveTimeBudget } from '../../gateway/contract.ts'
+import { deriveTimeBudget, PORTS } from '../../gateway/contract.ts'
 import { Gateway } from '../constructs/gateway.ts'
 import { INGRESS_PROFILES } from '../constructs/ingress-profiles/catalog.ts'
 import { Namespace } from '../constructs/namespace.ts'
 import { StreamingIngress } from '../constructs/streaming-ingress.ts'
 import type { Model, Region } from '../schema.ts'
+import { edgeOf, noticeHosts } from './edge.ts'
 import { deployEngines } from './engines.ts'
 import { engineKeysOf, engineNameOf, gatewayConfigOf, placeModels } from './gateway-config.ts'
 import { noticeSharedClaims } from './notices.ts'
@@ -30,28 +31,20 @@ export class RegionalEndpoint extends Construct {
     const placed = placeModels(region, models)
     const budget = deriveTimeBudget(region.budget)
     const profile = INGRESS_PROFILES[region.ingress.controller]
-    const limits = { ...budget.ingress, maxBodyBytes: region.gateway.maxBodyBytes }
-    const backend = { namespace, serviceName: 'gateway' }
+    const edge = edgeOf(region, budget.ingress, 'gateway', PORTS.gateway)
 
     // kubectl applies files in the order of their names, and everything else needs the namespace.
     new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace })
     for (const one of placed) deployEngines(chart(engineNameOf(one.model)), one, budget.engine)
-    const gateway = new Gateway(chart('gateway'), 'Gateway', {
+    new Gateway(chart('gateway'), 'Gateway', {
       ...region.gateway,
-      name: backend.serviceName,
+      name: edge.serviceName,
       config: gatewayConfigOf(region, placed),
       engineKeys: engineKeysOf(placed),
       budget: budget.gateway,
-      serviceAnnotations: profile.serviceAnnotations(limits, backend)
+      serviceAnnotations: profile.serviceAnnotations(edge)
     })
-    const ingress = new StreamingIngress(chart('ingress'), 'Ingress', {
-      ...region.ingress,
-      ...region.ingress.tls,
-      name: gateway.serviceName,
-      profile,
-      limits,
-      backend: { ...backend, port: gateway.port }
-    })
-    this.notices = [...ingress.notices, ...noticeSharedClaims(region)]
+    const ingress = new StreamingIngress(chart('ingress'), 'Ingress', { ...edge, profile })
+    this.notices = [...ingress.notices, ...noticeHosts(region), ...noticeSharedClaims(region)]
   }
 }

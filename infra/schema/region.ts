@@ -4,11 +4,11 @@ import { timeBudgetSchema } from '../../gateway/contract.ts'
 import { DNS_LABEL, HOST_NAME } from '../lib/names.ts'
 import { clusterSchema } from './cluster.ts'
 import { gatewaySchema } from './gateway.ts'
-import { ingressSchema } from './ingress.ts'
-import { named } from './parts.ts'
+import { findMissingApis, ingressSchema } from './ingress.ts'
+import { crossCheck, named, pickValid } from './parts.ts'
 import { placementSchema } from './placement.ts'
 
-export const regionSchema = z.strictObject({
+const regionShape = z.strictObject({
   /** The folder in charts-out/, and the region that metrics and logs name. */
   name: named(DNS_LABEL),
   namespace: named(DNS_LABEL),
@@ -19,4 +19,12 @@ export const regionSchema = z.strictObject({
   gateway: gatewaySchema,
   ingress: ingressSchema,
   placements: z.array(placementSchema).min(1, 'place at least one model').max(64)
+})
+
+/** A region, what it asks for checked against what its cluster has. */
+export const regionSchema = crossCheck(regionShape, (written) => {
+  const { cluster } = pickValid(regionShape, written)
+  if (cluster === undefined) return []
+  const ingress = (written as { ingress?: unknown } | null)?.ingress
+  return findMissingApis(ingress, cluster).map(([path, message]) => [['ingress', ...path], message])
 })

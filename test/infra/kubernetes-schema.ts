@@ -1,11 +1,25 @@
 // Validates objects with the compiled schemas of kubernetes-models, and refuses fields that those have never looked at.
 import type { Manifest } from './stacks.ts'
+import { VERIFIED_KINDS } from './verified-kinds.ts'
 
 /** Where the library keeps the kinds of a group that is not Kubernetes' own. */
-const CUSTOM_GROUPS: Readonly<Record<string, string>> = { 'traefik.io': '@kubernetes-models/traefik' }
+const CUSTOM_GROUPS: Readonly<Record<string, string>> = {
+  'cert-manager.io': '@kubernetes-models/cert-manager',
+  'gateway.envoyproxy.io': '@kubernetes-models/envoy-gateway',
+  'gateway.networking.k8s.io': '@kubernetes-models/gateway-api',
+  'networking.istio.io': '@kubernetes-models/istio',
+  'projectcontour.io': '@kubernetes-models/contour',
+  'security.istio.io': '@kubernetes-models/istio',
+  'traefik.io': '@kubernetes-models/traefik'
+}
 
 /** Every problem of an object: wrong types and missing fields as the library says them, and unknown fields. */
 export async function findSchemaProblems(object: Manifest): Promise<string[]> {
+  const verified = VERIFIED_KINDS[`${object.apiVersion} ${object.kind}`]
+  if (verified !== undefined) {
+    const { apiVersion: _version, kind: _kind, metadata: _metadata, ...body } = object
+    return (verified.safeParse(body).error?.issues ?? []).map(({ path, message }) => `/${path.join('/')}: ${message}`)
+  }
   const group = object.apiVersion.split('/')[0]
   const kinds = await import(`${CUSTOM_GROUPS[group] ?? 'kubernetes-models'}/${object.apiVersion}`)
   const seen = new Set<string>()

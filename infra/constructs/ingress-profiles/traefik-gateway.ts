@@ -1,0 +1,32 @@
+// Streaming through Traefik's Gateway API.
+import { noticeAttached, renderGatewayRoutes } from './gateway-routes.ts'
+import type { ObjectProfile } from './profile.ts'
+import { middlewaresOf } from './traefik.ts'
+
+/**
+ * Traefik flushes an event stream at once, upgrades WebSockets and has no body limit. Its transport to the gateway waits
+ * for as long as it takes unless its static configuration says otherwise, and an HTTPRoute can't say it.
+ */
+export const traefikGateway: ObjectProfile = {
+  name: 'traefik-gateway',
+  routedBy: 'objects',
+  docs: 'https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/gateway-api/',
+  serviceAnnotations: () => ({}),
+  objects: (edge) => [
+    ...renderGatewayRoutes(edge, {
+      gatewayClassName: 'traefik',
+      timeouts: false,
+      hstsFilter: false,
+      extensions: middlewaresOf(edge).map(({ kind, name }) => ({ group: 'traefik.io', kind, name }))
+    }),
+    ...middlewaresOf(edge)
+  ],
+  notices: (edge) => {
+    const { readTimeoutSeconds, drainSeconds } = edge.limits
+    return [
+      `traefik-gateway: keep serversTransport.forwardingTimeouts.responseHeaderTimeout at 0 or ${readTimeoutSeconds}s and more; on the entry point keep transport.respondingTimeouts.writeTimeout likewise, and let transport.lifeCycle.graceTimeOut be ${drainSeconds}s or more.`,
+      'traefik-gateway: it has no port 443 of its own: an entry point has to listen on the port that the listeners name.',
+      ...noticeAttached('traefik-gateway', edge)
+    ]
+  }
+}
