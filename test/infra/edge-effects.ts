@@ -116,9 +116,17 @@ export const EFFECTS: Readonly<Record<IngressController, (manifests: readonly Ma
   'haproxy-ingress': (manifests) => {
     const get = annotations(manifests, 'Ingress', 'haproxy-ingress.github.io/')
     const timers = [seconds(get('timeout-server')), seconds(get('timeout-tunnel'))]
-    return { ...passes(Math.min(...timers)), maxBody: Number(get('proxy-body-size')) }
+    return {
+      ...passes(Math.min(...timers)),
+      buffers: get('config-backend') !== 'option http-no-delay',
+      maxBody: Number(get('proxy-body-size'))
+    }
   },
-  haproxytech: (manifests) => passes(seconds(annotations(manifests, 'Ingress', 'haproxy.org/')('timeout-server'))),
+  haproxytech: (manifests) => {
+    const get = annotations(manifests, 'Ingress', 'haproxy.org/')
+    const buffers = get('backend-config-snippet') !== 'option http-no-delay'
+    return { ...passes(seconds(get('timeout-server'))), buffers }
+  },
   'ingress-nginx': (manifests) => {
     const get = annotations(manifests, 'Ingress', 'nginx.ingress.kubernetes.io/')
     return {

@@ -1,7 +1,10 @@
 // Streaming through HAProxy Ingress, the community's controller.
 import { type AnnotationProfile, type Edge, prefixKeys } from './profile.ts'
 
-/** HAProxy passes on what it gets; its timers are what has to be told. */
+/**
+ * HAProxy passes on what it gets, but lets the kernel hold small pieces back for up to 200 ms to fill packets, unless
+ * `option http-no-delay` says that each matters: https://docs.haproxy.org/2.6/configuration.html#option%20http-no-delay
+ */
 export const haproxyIngress: AnnotationProfile = {
   name: 'haproxy-ingress',
   routedBy: 'ingress',
@@ -14,14 +17,16 @@ export const haproxyIngress: AnnotationProfile = {
       // What a WebSocket may be silent for.
       'timeout-tunnel': `${edge.limits.readTimeoutSeconds}s`,
       'proxy-body-size': String(edge.limits.maxBodyBytes),
+      'config-backend': 'option http-no-delay',
       'ssl-redirect': 'true',
       ...renderAccess(edge)
     }),
   certificateAnnotations: {},
   serviceAnnotations: () => ({}),
   objects: () => [],
-  notices: ({ limits: { readTimeoutSeconds, drainSeconds } }) => [
-    `haproxy-ingress: only the controller's ConfigMap has timeout-client and timeout-stop; set the first to ${readTimeoutSeconds}s or more (50s by default), and the second, if at all, to ${drainSeconds}s or more.`
+  notices: ({ limits: { drainSeconds } }) => [
+    'haproxy-ingress: the controller must allow the keyword option in config-backend (--disable-config-keywords must not name it, nor be *), or tokens arrive in lumps of 200 ms.',
+    `haproxy-ingress: if the controller's ConfigMap sets timeout-stop, let it be ${drainSeconds}s or more; a reload cuts longer streams otherwise.`
   ]
 }
 

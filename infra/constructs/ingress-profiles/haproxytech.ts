@@ -1,7 +1,10 @@
 // Streaming through HAProxy Technologies' Kubernetes Ingress Controller.
 import { type AnnotationProfile, type Edge, prefixKeys, renderHsts } from './profile.ts'
 
-/** HAProxy passes on what it gets; its timers are what has to be told. */
+/**
+ * HAProxy passes on what it gets, but lets the kernel hold small pieces back for up to 200 ms to fill packets, unless
+ * `option http-no-delay` says that each matters: https://docs.haproxy.org/2.6/configuration.html#option%20http-no-delay
+ */
 export const haproxytech: AnnotationProfile = {
   name: 'haproxytech',
   routedBy: 'ingress',
@@ -11,6 +14,7 @@ export const haproxytech: AnnotationProfile = {
     prefixKeys('haproxy.org/', {
       // 50 s by default, which an answer that is not streamed exceeds.
       'timeout-server': `${edge.limits.readTimeoutSeconds}s`,
+      'backend-config-snippet': 'option http-no-delay',
       'ssl-redirect': 'true',
       // By default the redirect names 8443, the port of the controller's pods.
       'ssl-redirect-port': '443',
@@ -20,7 +24,8 @@ export const haproxytech: AnnotationProfile = {
   serviceAnnotations: () => ({}),
   objects: () => [],
   notices: ({ limits: { readTimeoutSeconds, drainSeconds } }) => [
-    `haproxytech: only the controller's ConfigMap has timeout-client, timeout-tunnel and hard-stop-after; set the first two to ${readTimeoutSeconds}s or more (50s and 1h by default), the third to ${drainSeconds}s or more (30m).`
+    'haproxytech: the controller must allow snippets (--disable-config-snippets must name neither backend nor all), or tokens arrive in lumps of 200 ms.',
+    `haproxytech: only the controller's ConfigMap has hard-stop-after and timeout-tunnel; let the first be ${drainSeconds}s or more (30m by default), and the second, for WebSockets, ${readTimeoutSeconds}s or more (1h).`
   ]
 }
 

@@ -61,12 +61,18 @@ const ALWAYS: [controller: Controller, ingress: object, service?: object][] = [
       'timeout-server': '1215s',
       'timeout-tunnel': '1215s',
       'proxy-body-size': '7654321',
+      'config-backend': 'option http-no-delay',
       'ssl-redirect': 'true'
     })
   ],
   [
     'haproxytech',
-    prefixed('haproxy.org/', { 'timeout-server': '1215s', 'ssl-redirect': 'true', 'ssl-redirect-port': '443' })
+    prefixed('haproxy.org/', {
+      'timeout-server': '1215s',
+      'backend-config-snippet': 'option http-no-delay',
+      'ssl-redirect': 'true',
+      'ssl-redirect-port': '443'
+    })
   ],
   [
     'ingress-nginx',
