@@ -7,10 +7,10 @@ import { INGRESS_PROFILES } from '../constructs/ingress-profiles/catalog.ts'
 import { Namespace } from '../constructs/namespace.ts'
 import { StreamingIngress } from '../constructs/streaming-ingress.ts'
 import type { Model, Region } from '../schema.ts'
-import { edgeOf, noticeHosts } from './edge.ts'
 import { deployEngines } from './engines.ts'
 import { engineKeysOf, engineNameOf, gatewayConfigOf, placeModels } from './gateway-config.ts'
 import { noticeSharedClaims } from './notices.ts'
+import { keepAliveOf, noticeHosts, wayInOf } from './way-in.ts'
 
 /** Properties of `RegionalEndpoint`. */
 export interface RegionalEndpointProps {
@@ -31,20 +31,20 @@ export class RegionalEndpoint extends Construct {
     const placed = placeModels(region, models)
     const budget = deriveTimeBudget(region.budget)
     const profile = INGRESS_PROFILES[region.ingress.controller]
-    const edge = edgeOf(region, budget.ingress, 'gateway', PORTS.gateway)
+    const wayIn = wayInOf(region, budget.ingress, 'gateway', PORTS.gateway)
 
     // kubectl applies files in the order of their names, and everything else needs the namespace.
     new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace })
     for (const one of placed) deployEngines(chart(engineNameOf(one.model)), one, budget.engine)
     new Gateway(chart('gateway'), 'Gateway', {
       ...region.gateway,
-      name: edge.serviceName,
-      config: gatewayConfigOf(region, placed),
+      name: wayIn.serviceName,
+      config: { ...gatewayConfigOf(region, placed), ...keepAliveOf(profile, wayIn) },
       engineKeys: engineKeysOf(placed),
       budget: budget.gateway,
-      serviceAnnotations: profile.serviceAnnotations(edge)
+      serviceAnnotations: profile.serviceAnnotations(wayIn)
     })
-    const ingress = new StreamingIngress(chart('ingress'), 'Ingress', { ...edge, profile })
+    const ingress = new StreamingIngress(chart('ingress'), 'Ingress', { ...wayIn, profile })
     this.notices = [...ingress.notices, ...noticeHosts(region), ...noticeSharedClaims(region)]
   }
 }

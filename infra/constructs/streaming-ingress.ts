@@ -6,14 +6,14 @@ import { labelsOf } from '../lib/labels.ts'
 import {
   type AnnotationProfile,
   type ControllerObject,
-  type Edge,
   type IngressProfile,
   PUBLIC_PATH,
-  type Route
+  type Route,
+  type WayIn
 } from './ingress-profiles/profile.ts'
 
 /** Properties of `StreamingIngress`: the way in, and how its controller is told. */
-export interface StreamingIngressProps extends Edge {
+export interface StreamingIngressProps extends WayIn {
   readonly profile: IngressProfile
 }
 
@@ -39,18 +39,18 @@ export class StreamingIngress extends Construct {
     }
   }
 
-  private addIngress(id: string, profile: AnnotationProfile, edge: Edge, route: Route): void {
-    const own = renderAnnotations(profile, edge, route)
+  private addIngress(id: string, profile: AnnotationProfile, wayIn: WayIn, route: Route): void {
+    const own = renderAnnotations(profile, wayIn, route)
     this.refuseOverrides(route, own)
     new k8s.KubeIngress(this, id, {
       metadata: { name: route.name, labels: renderLabels(route.name), annotations: { ...route.annotations, ...own } },
-      spec: renderIngress(profile, edge, route)
+      spec: renderIngress(profile, wayIn, route)
     })
   }
 
   private addObject(
     id: string,
-    { routes }: Edge,
+    { routes }: WayIn,
     { apiVersion, kind, name, annotations, body }: ControllerObject
   ): void {
     const route = routes.find((one) => one.name === name)
@@ -76,20 +76,20 @@ function renderLabels(instance: string): Record<string, string> {
   return labelsOf({ name: 'sluice-ingress', instance, component: 'ingress' })
 }
 
-function renderAnnotations(profile: AnnotationProfile, edge: Edge, route: Route): Record<string, string> {
+function renderAnnotations(profile: AnnotationProfile, wayIn: WayIn, route: Route): Record<string, string> {
   return {
-    ...profile.annotations(edge, route),
+    ...profile.annotations(wayIn, route),
     ...(route.clusterIssuer === undefined
       ? {}
       : { 'cert-manager.io/cluster-issuer': route.clusterIssuer, ...profile.certificateAnnotations })
   }
 }
 
-function renderIngress(profile: AnnotationProfile, edge: Edge, { host, secretName }: Route): k8s.IngressSpec {
+function renderIngress(profile: AnnotationProfile, wayIn: WayIn, { host, secretName }: Route): k8s.IngressSpec {
   const { ingressClassName } = profile
-  const service = { name: edge.serviceName, port: { number: edge.port } }
+  const service = { name: wayIn.serviceName, port: { number: wayIn.port } }
   return {
-    ...(ingressClassName === undefined ? {} : { ingressClassName: edge.className ?? ingressClassName }),
+    ...(ingressClassName === undefined ? {} : { ingressClassName: wayIn.className ?? ingressClassName }),
     tls: [{ hosts: [host], ...(secretName === undefined ? {} : { secretName }) }],
     rules: [{ host, http: { paths: [{ path: PUBLIC_PATH, pathType: 'Prefix', backend: { service } }] } }]
   }

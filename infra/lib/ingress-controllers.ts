@@ -25,7 +25,7 @@ export const INGRESS_CONTROLLERS = [
 export type IngressController = (typeof INGRESS_CONTROLLERS)[number]
 
 /** What a stack may ask of the way in, beyond a host and its certificate. */
-export type EdgeFeature = 'hsts' | 'allowFrom' | 'clientCa' | 'clusterIssuer' | 'gateway'
+export type IngressFeature = 'hsts' | 'allowFrom' | 'clientCa' | 'clusterIssuer' | 'gateway'
 
 /** What the schema has to know of a controller; the profile knows the rest. */
 export interface ControllerTraits {
@@ -34,7 +34,7 @@ export interface ControllerTraits {
   /** Where the certificate is: in a Secret, or in AWS Certificate Manager. */
   readonly certificate: 'secret' | 'arn'
   /** What is refused, each with the remedy. */
-  readonly refuses: Readonly<Partial<Record<EdgeFeature, string>>>
+  readonly refuses: Readonly<Partial<Record<IngressFeature, string>>>
 }
 
 const NO_GATEWAY = 'it has no Gateway to attach to; leave gateway out'

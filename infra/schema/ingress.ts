@@ -42,8 +42,13 @@ const ingressShape = z.strictObject({
     .min(1, 'name a network, or leave allowFrom out to let everybody in')
     .max(256)
     .exactOptional(),
-  /** Only clients with a certificate of this CA are let in: a Secret whose key ca.crt has it. */
-  clientCa: z.strictObject({ secretName: named(OBJECT_NAME) }).exactOptional(),
+  /** Only clients with a certificate of this CA are let in. */
+  clientCa: z
+    .strictObject({
+      name: named(OBJECT_NAME),
+      key: z.literal('ca.crt', { error: 'controllers read ca.crt and no other key; store the CA there' })
+    })
+    .exactOptional(),
   /** Annotations of the objects that have the hosts, beside those that Sluice sets. */
   annotations: z.record(z.string().min(1), z.string()).exactOptional()
 })

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { deriveTimeBudget, PORTS, timeBudgetSchema } from '../../gateway/contract.ts'
 import { haproxyIngress } from '../../infra/constructs/ingress-profiles/haproxy-ingress.ts'
 import { haproxytech } from '../../infra/constructs/ingress-profiles/haproxytech.ts'
-import type { Edge } from '../../infra/constructs/ingress-profiles/profile.ts'
+import type { WayIn } from '../../infra/constructs/ingress-profiles/profile.ts'
 import { chat, openChat } from '../helpers/client.ts'
 import { QUICK, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
 import { HAPROXY, haproxyIngressLines, haproxytechLines, startHaproxy } from '../helpers/haproxy.ts'
@@ -15,7 +15,7 @@ const SLOW = { stream: false, max_tokens: 200, ignore_eos: true }
 const OWN_TIMER = '1s'
 
 const route = { name: 'gateway', host: 'llm.example.com', secretName: 'llm-tls' }
-const edge: Edge = {
+const wayIn: WayIn = {
   namespace: 'sluice',
   serviceName: 'gateway',
   port: PORTS.gateway,
@@ -49,7 +49,7 @@ describe.skipIf(
 )('through HAProxy', () => {
   for (const [profile, toLines] of HAPROXY_PROFILES) {
     const { name } = profile
-    const lines = toLines(profile.annotations(edge, route))
+    const lines = toLines(profile.annotations(wayIn, route))
 
     it(`configured as ${name} is by its profile, tokens arrive one by one`, async () => {
       await using haproxy = await startHaproxy(gateway.address, lines)
@@ -79,7 +79,7 @@ describe.skipIf(
       const response = await chat(haproxy.address, { body: { max_tokens: 1 } })
       expect(response.status).toBe(200)
       expect(response.headers.get('strict-transport-security')).toBe('max-age=600; includeSubDomains')
-      const others = toLines(profile.annotations({ ...edge, allowFrom: ['203.0.113.0/24'] }, route))
+      const others = toLines(profile.annotations({ ...wayIn, allowFrom: ['203.0.113.0/24'] }, route))
       await using closed = await startHaproxy(gateway.address, others)
       expect((await chat(closed.address, { body: { max_tokens: 1 } })).status).toBe(403)
     })

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { deriveTimeBudget, PORTS, timeBudgetSchema } from '../../gateway/contract.ts'
 import { f5Nginx } from '../../infra/constructs/ingress-profiles/f5-nginx.ts'
 import { ingressNginx } from '../../infra/constructs/ingress-profiles/ingress-nginx.ts'
-import type { Edge } from '../../infra/constructs/ingress-profiles/profile.ts'
+import type { WayIn } from '../../infra/constructs/ingress-profiles/profile.ts'
 import { openChat } from '../helpers/client.ts'
 import { QUICK, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
 import { f5Directives, ingressNginxDirectives, NGINX, startNginx } from '../helpers/nginx.ts'
@@ -10,7 +10,7 @@ import { isMissing } from '../helpers/program.ts'
 
 const TOKENS = 60
 const route = { name: 'gateway', host: 'llm.example.com', secretName: 'llm-tls' }
-const edge: Edge = {
+const wayIn: WayIn = {
   namespace: 'sluice',
   serviceName: 'gateway',
   port: PORTS.gateway,
@@ -49,7 +49,7 @@ describe.skipIf(isMissing(NGINX, 'tests through a real nginx', 'install nginx (D
   () => {
     for (const [profile, toDirectives] of NGINX_PROFILES) {
       const { name } = profile
-      const directives = toDirectives(profile.annotations(edge, route))
+      const directives = toDirectives(profile.annotations(wayIn, route))
 
       it(`configured as ${name} is by its profile, tokens arrive one by one`, async () => {
         await using nginx = await startNginx(gateway.address, directives)

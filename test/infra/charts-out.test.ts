@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { synthesize } from '../../infra/main.ts'
 import { stack } from '../../infra/stack.ts'
-import { edgeStack, everythingFor, ingressFor } from './edges.ts'
 import { findSchemaProblems } from './kubernetes-schema.ts'
 import { findViolations } from './pod-security.ts'
 import { find, inTemporaryDirectory, type Manifest, manifestsOf, parseManifests, stackOf } from './stacks.ts'
+import { everythingFor, ingressFor, stackThrough } from './ways-in.ts'
 
 const root = join(import.meta.dirname, '../../charts-out')
 const readAll = (directory: string) =>
@@ -110,7 +110,7 @@ describe('the checks of charts-out', () => {
   it.each(['envoy-gateway', 'istio-gateway', 'contour', 'traefik', 'nginx-gateway-fabric', 'gke'] as const)(
     'refuse an unknown field and a wrong type in the kinds of %s',
     async (controller) => {
-      const objects = manifestsOf(edgeStack(ingressFor(controller, everythingFor(controller))))
+      const objects = manifestsOf(stackThrough(ingressFor(controller, everythingFor(controller))))
       const builtIn = ['v1', 'apps/v1', 'policy/v1', 'networking.k8s.io/v1']
       const own = objects.filter(({ apiVersion, spec }) => !builtIn.includes(apiVersion) && spec)
       expect(own.length).toBeGreaterThan(0)

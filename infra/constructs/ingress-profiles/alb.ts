@@ -1,6 +1,6 @@
 // Streaming through an Application Load Balancer, made by the AWS Load Balancer Controller.
 import { PATHS } from '../../../gateway/contract.ts'
-import { type AnnotationProfile, type Edge, noticeLimit, prefixKeys, type Route, renderHsts } from './profile.ts'
+import { type AnnotationProfile, noticeLimit, prefixKeys, type Route, renderHsts, type WayIn } from './profile.ts'
 
 /** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html */
 const MOST_IDLE_SECONDS = 4000
@@ -13,30 +13,35 @@ export const alb: AnnotationProfile = {
   routedBy: 'ingress',
   ingressClassName: 'alb',
   docs: 'https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/',
-  annotations: (edge, route) =>
+  annotations: (wayIn, route) =>
     prefixKeys('alb.ingress.kubernetes.io/', {
       // Straight to the pods: a Service of type ClusterIP has no port on the nodes.
       'target-type': 'ip',
       'listen-ports': '[{"HTTP": 80}, {"HTTPS": 443}]',
       'ssl-redirect': '443',
-      'load-balancer-attributes': `idle_timeout.timeout_seconds=${Math.min(edge.limits.readTimeoutSeconds, MOST_IDLE_SECONDS)}`,
-      'target-group-attributes': `deregistration_delay.timeout_seconds=${Math.min(edge.limits.drainSeconds, MOST_DRAIN_SECONDS)}`,
+      'load-balancer-attributes': `idle_timeout.timeout_seconds=${idleSeconds(wayIn)}`,
+      'target-group-attributes': `deregistration_delay.timeout_seconds=${Math.min(wayIn.limits.drainSeconds, MOST_DRAIN_SECONDS)}`,
       'healthcheck-path': PATHS.ready,
       'success-codes': '200',
-      ...renderAccess(edge, route)
+      ...renderAccess(wayIn, route)
     }),
   certificateAnnotations: {},
   serviceAnnotations: () => ({}),
   objects: () => [],
+  // A load balancer keeps a connection for as long as its idle timeout, on either side.
+  keepsConnectionsSeconds: idleSeconds,
   notices: ({ limits: { readTimeoutSeconds, drainSeconds } }) => [
     'alb: the load balancer is internal unless annotations says alb.ingress.kubernetes.io/scheme: internet-facing.',
-    'alb: a load balancer keeps connections to the gateway for as long as its idle timeout, the gateway closes them after 75 s; a request that meets the close gets 502, so let clients retry it.',
     ...noticeLimit('alb', 'the idle timeout', readTimeoutSeconds, MOST_IDLE_SECONDS),
     ...noticeLimit('alb', 'the deregistration delay', drainSeconds, MOST_DRAIN_SECONDS)
   ]
 }
 
-function renderAccess({ namespace, routes, hsts, allowFrom }: Edge, route: Route): Record<string, string> {
+function idleSeconds({ limits }: WayIn): number {
+  return Math.min(limits.readTimeoutSeconds, MOST_IDLE_SECONDS)
+}
+
+function renderAccess({ namespace, routes, hsts, allowFrom }: WayIn, route: Route): Record<string, string> {
   return {
     ...(route.certificateArn === undefined ? {} : { 'certificate-arn': route.certificateArn }),
     // Both Ingresses on one load balancer: each would have its own otherwise.

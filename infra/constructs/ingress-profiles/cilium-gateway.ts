@@ -9,9 +9,9 @@ export const ciliumGateway: ObjectProfile = {
   routedBy: 'objects',
   docs: 'https://docs.cilium.io/en/stable/network/servicemesh/gateway-api/gateway-api/',
   serviceAnnotations: () => ({}),
-  objects: (edge) => renderGatewayRoutes(edge, { gatewayClassName: 'cilium' }),
-  notices: (edge) => [
-    ...noticeCilium('cilium-gateway', edge.limits.readTimeoutSeconds),
-    ...noticeAttached('cilium-gateway', edge)
+  objects: (wayIn) => renderGatewayRoutes(wayIn, { gatewayClassName: 'cilium' }),
+  notices: (wayIn) => [
+    ...noticeCilium('cilium-gateway', wayIn.limits.readTimeoutSeconds),
+    ...noticeAttached('cilium-gateway', wayIn)
   ]
 }

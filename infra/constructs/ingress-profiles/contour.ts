@@ -1,12 +1,12 @@
 // Streaming through Contour, by its HTTPProxy.
 import {
   type ControllerObject,
-  type Edge,
   IDLE_CONNECTION_SECONDS,
   type ObjectProfile,
   PUBLIC_PATH,
   type Route,
-  renderHsts
+  renderHsts,
+  type WayIn
 } from './profile.ts'
 
 /** Contour's Envoy passes on what it gets, limits no body, and compresses pages but no event streams. */
@@ -15,14 +15,14 @@ export const contour: ObjectProfile = {
   routedBy: 'objects',
   docs: 'https://projectcontour.io/docs/main/config/api/',
   serviceAnnotations: () => ({}),
-  objects: (edge) => edge.routes.map((route) => renderProxy(edge, route)),
+  objects: (wayIn) => wayIn.routes.map((route) => renderProxy(wayIn, route)),
   notices: ({ limits }) => [
     `contour: let terminationGracePeriodSeconds of Envoy's pods, which drain by Contour's shutdown-manager, be ${limits.drainSeconds}s or more (300 s by default).`
   ]
 }
 
-function renderProxy(edge: Edge, { name, host, secretName, annotations }: Route): ControllerObject {
-  const { className, allowFrom, clientCaSecretName } = edge
+function renderProxy(wayIn: WayIn, { name, host, secretName, annotations }: Route): ControllerObject {
+  const { className, allowFrom, clientCaSecretName } = wayIn
   return {
     apiVersion: 'projectcontour.io/v1',
     kind: 'HTTPProxy',
@@ -40,13 +40,13 @@ function renderProxy(edge: Edge, { name, host, secretName, annotations }: Route)
           // Peer is who connects; Remote would believe a header.
           ...(allowFrom === undefined ? {} : { ipAllowPolicy: allowFrom.map((cidr) => ({ source: 'Peer', cidr })) })
         },
-        routes: [renderRoute(edge)]
+        routes: [renderRoute(wayIn)]
       }
     }
   }
 }
 
-function renderRoute({ serviceName, port, limits, hsts }: Edge): object {
+function renderRoute({ serviceName, port, limits, hsts }: WayIn): object {
   return {
     conditions: [{ prefix: PUBLIC_PATH }],
     services: [{ name: serviceName, port }],

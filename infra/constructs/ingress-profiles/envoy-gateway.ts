@@ -1,6 +1,6 @@
 // Streaming through Envoy Gateway.
 import { noticeAttached, renderGatewayRoutes, targetGateway, targetRoutes } from './gateway-routes.ts'
-import { type ControllerObject, type Edge, IDLE_CONNECTION_SECONDS, type ObjectProfile } from './profile.ts'
+import { type ControllerObject, IDLE_CONNECTION_SECONDS, type ObjectProfile, type WayIn } from './profile.ts'
 
 const GROUP = 'gateway.envoyproxy.io'
 const API = `${GROUP}/v1alpha1`
@@ -11,32 +11,32 @@ export const envoyGateway: ObjectProfile = {
   routedBy: 'objects',
   docs: 'https://gateway.envoyproxy.io/latest/api/extension_types/',
   serviceAnnotations: () => ({}),
-  objects: (edge) => {
-    const proxy = edge.gateway === undefined ? [renderProxy(edge)] : []
+  objects: (wayIn) => {
+    const proxy = wayIn.gateway === undefined ? [renderProxy(wayIn)] : []
     return [
-      ...renderGatewayRoutes(edge, {
+      ...renderGatewayRoutes(wayIn, {
         gatewayClassName: 'eg',
-        ...(edge.gateway === undefined
-          ? { parameters: { group: GROUP, kind: 'EnvoyProxy', name: edge.serviceName } }
+        ...(wayIn.gateway === undefined
+          ? { parameters: { group: GROUP, kind: 'EnvoyProxy', name: wayIn.serviceName } }
           : {})
       }),
       ...proxy,
-      renderBackendPolicy(edge),
-      ...renderClientPolicy(edge),
-      ...renderSecurityPolicy(edge)
+      renderBackendPolicy(wayIn),
+      ...renderClientPolicy(wayIn),
+      ...renderSecurityPolicy(wayIn)
     ]
   },
-  notices: (edge) => {
-    if (edge.gateway === undefined) return []
+  notices: (wayIn) => {
+    if (wayIn.gateway === undefined) return []
     return [
-      ...noticeAttached('envoy-gateway', edge),
-      `envoy-gateway: a ClientTrafficPolicy of that Gateway should set timeout.http.streamIdleTimeout to ${edge.limits.readTimeoutSeconds}s or more (300 s by default), and its EnvoyProxy shutdown.drainTimeout to ${edge.limits.drainSeconds}s or more (60 s).`
+      ...noticeAttached('envoy-gateway', wayIn),
+      `envoy-gateway: a ClientTrafficPolicy of that Gateway should set timeout.http.streamIdleTimeout to ${wayIn.limits.readTimeoutSeconds}s or more (300 s by default), and its EnvoyProxy shutdown.drainTimeout to ${wayIn.limits.drainSeconds}s or more (60 s).`
     ]
   }
 }
 
 /** How long Envoy's own pods let streams run on. */
-function renderProxy({ serviceName, limits }: Edge): ControllerObject {
+function renderProxy({ serviceName, limits }: WayIn): ControllerObject {
   return {
     apiVersion: API,
     kind: 'EnvoyProxy',
@@ -45,18 +45,18 @@ function renderProxy({ serviceName, limits }: Edge): ControllerObject {
   }
 }
 
-function renderBackendPolicy(edge: Edge): ControllerObject {
+function renderBackendPolicy(wayIn: WayIn): ControllerObject {
   return {
     apiVersion: API,
     kind: 'BackendTrafficPolicy',
-    name: edge.serviceName,
+    name: wayIn.serviceName,
     body: {
       spec: {
-        targetRefs: targetRoutes(edge),
+        targetRefs: targetRoutes(wayIn),
         timeout: {
           http: {
             // For a whole answer; Envoy's own default is 15 s.
-            requestTimeout: `${edge.limits.readTimeoutSeconds}s`,
+            requestTimeout: `${wayIn.limits.readTimeoutSeconds}s`,
             // Of a connection that waits for its next request; an hour by default, which meets closed ones.
             connectionIdleTimeout: `${IDLE_CONNECTION_SECONDS}s`
           },
@@ -69,24 +69,24 @@ function renderBackendPolicy(edge: Edge): ControllerObject {
 }
 
 /** At the listener, so only where the Gateway is the region's own: a policy has to be in the Gateway's namespace. */
-function renderClientPolicy(edge: Edge): ControllerObject[] {
-  if (edge.gateway !== undefined) return []
+function renderClientPolicy(wayIn: WayIn): ControllerObject[] {
+  if (wayIn.gateway !== undefined) return []
   return [
     {
       apiVersion: API,
       kind: 'ClientTrafficPolicy',
-      name: edge.serviceName,
+      name: wayIn.serviceName,
       body: {
         spec: {
-          targetRefs: targetGateway(edge),
+          targetRefs: targetGateway(wayIn),
           // An answer that is not streamed is silent until its end; 300 s by default.
-          timeout: { http: { streamIdleTimeout: `${edge.limits.readTimeoutSeconds}s` } },
-          ...(edge.clientCaSecretName === undefined
+          timeout: { http: { streamIdleTimeout: `${wayIn.limits.readTimeoutSeconds}s` } },
+          ...(wayIn.clientCaSecretName === undefined
             ? {}
             : {
                 tls: {
                   clientValidation: {
-                    caCertificateRefs: [{ group: '', kind: 'Secret', name: edge.clientCaSecretName }]
+                    caCertificateRefs: [{ group: '', kind: 'Secret', name: wayIn.clientCaSecretName }]
                   }
                 }
               })
@@ -96,15 +96,15 @@ function renderClientPolicy(edge: Edge): ControllerObject[] {
   ]
 }
 
-function renderSecurityPolicy(edge: Edge): ControllerObject[] {
-  if (edge.allowFrom === undefined) return []
-  const rules = [{ name: 'allow', action: 'Allow', principal: { clientCIDRs: edge.allowFrom } }]
+function renderSecurityPolicy(wayIn: WayIn): ControllerObject[] {
+  if (wayIn.allowFrom === undefined) return []
+  const rules = [{ name: 'allow', action: 'Allow', principal: { clientCIDRs: wayIn.allowFrom } }]
   return [
     {
       apiVersion: API,
       kind: 'SecurityPolicy',
-      name: edge.serviceName,
-      body: { spec: { targetRefs: targetRoutes(edge), authorization: { defaultAction: 'Deny', rules } } }
+      name: wayIn.serviceName,
+      body: { spec: { targetRefs: targetRoutes(wayIn), authorization: { defaultAction: 'Deny', rules } } }
     }
   ]
 }

@@ -11,10 +11,10 @@ export const gatewayApi: ObjectProfile = {
   routedBy: 'objects',
   docs: 'https://gateway-api.sigs.k8s.io/guides/http-timeouts/',
   serviceAnnotations: () => ({}),
-  objects: (edge) => renderGatewayRoutes(edge, {}),
-  notices: (edge) => [
-    `gateway-api: HTTPRoute timeouts are Extended support: see that the implementation lists HTTPRouteRequestTimeout, buffers no response, and that its own idle timers are ${edge.limits.readTimeoutSeconds}s or more.`,
-    `gateway-api: let the implementation's pods drain for ${edge.limits.drainSeconds}s or more.`,
-    ...noticeAttached('gateway-api', edge)
+  objects: (wayIn) => renderGatewayRoutes(wayIn, {}),
+  notices: (wayIn) => [
+    `gateway-api: HTTPRoute timeouts are Extended support: see that the implementation lists HTTPRouteRequestTimeout, buffers no response, and that its own idle timers are ${wayIn.limits.readTimeoutSeconds}s or more.`,
+    `gateway-api: let the implementation's pods drain for ${wayIn.limits.drainSeconds}s or more.`,
+    ...noticeAttached('gateway-api', wayIn)
   ]
 }

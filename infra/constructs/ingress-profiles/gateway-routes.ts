@@ -1,12 +1,12 @@
 // The Gateway API's own objects: a Gateway with a TLS listener for each host, and an HTTPRoute that sends the API to the gateway.
-import { type ControllerObject, type Edge, PUBLIC_PATH, type Route, renderHsts } from './profile.ts'
+import { type ControllerObject, PUBLIC_PATH, type Route, renderHsts, type WayIn } from './profile.ts'
 
 const API = 'gateway.networking.k8s.io/v1'
 const GROUP = 'gateway.networking.k8s.io'
 
 /** Where an implementation differs from the plain Gateway API. */
 export interface GatewayOptions {
-  /** The GatewayClass that the implementation's chart creates. @default none: the edge names it */
+  /** The GatewayClass that the implementation's chart creates. @default none: the stack names it */
   readonly gatewayClassName?: string
   /** Whether the implementation has HTTPRoute's timeouts, which are for a whole answer. @default true */
   readonly timeouts?: boolean
@@ -21,25 +21,25 @@ export interface GatewayOptions {
 }
 
 /** A Gateway, unless one is attached to, and an HTTPRoute a host. */
-export function renderGatewayRoutes(edge: Edge, options: GatewayOptions): ControllerObject[] {
+export function renderGatewayRoutes(wayIn: WayIn, options: GatewayOptions): ControllerObject[] {
   return [
-    ...(edge.gateway === undefined ? [renderGateway(edge, options)] : []),
-    ...edge.routes.map((route) => renderHttpRoute(edge, route, options))
+    ...(wayIn.gateway === undefined ? [renderGateway(wayIn, options)] : []),
+    ...wayIn.routes.map((route) => renderHttpRoute(wayIn, route, options))
   ]
 }
 
 /** What a policy points at: the region's HTTPRoutes. */
-export function targetRoutes({ routes }: Edge): { group: string; kind: string; name: string }[] {
+export function targetRoutes({ routes }: WayIn): { group: string; kind: string; name: string }[] {
   return routes.map(({ name }) => ({ group: GROUP, kind: 'HTTPRoute', name }))
 }
 
 /** What a policy points at: the region's own Gateway; nothing where another one is attached to. */
-export function targetGateway({ gateway, serviceName }: Edge): { group: string; kind: string; name: string }[] {
+export function targetGateway({ gateway, serviceName }: WayIn): { group: string; kind: string; name: string }[] {
   return gateway === undefined ? [{ group: GROUP, kind: 'Gateway', name: serviceName }] : []
 }
 
 /** What whoever runs the Gateway that is attached to has to see to; nothing where the region has its own. */
-export function noticeAttached(name: string, { gateway, namespace, routes }: Edge): string[] {
+export function noticeAttached(name: string, { gateway, namespace, routes }: WayIn): string[] {
   if (gateway === undefined) return []
   const hosts = routes.map(({ host }) => host).join(' and ')
   return [
@@ -48,7 +48,7 @@ export function noticeAttached(name: string, { gateway, namespace, routes }: Edg
 }
 
 /** There is no listener for plain HTTP: nobody is meant to send an API key over it, not even to be redirected. */
-function renderGateway({ serviceName, routes, className }: Edge, options: GatewayOptions): ControllerObject {
+function renderGateway({ serviceName, routes, className }: WayIn, options: GatewayOptions): ControllerObject {
   return {
     apiVersion: API,
     kind: 'Gateway',
@@ -70,9 +70,9 @@ function renderGateway({ serviceName, routes, className }: Edge, options: Gatewa
   }
 }
 
-function renderHttpRoute(edge: Edge, route: Route, options: GatewayOptions): ControllerObject {
-  const timeout = `${edge.limits.readTimeoutSeconds}s`
-  const filters = renderFilters(edge, options)
+function renderHttpRoute(wayIn: WayIn, route: Route, options: GatewayOptions): ControllerObject {
+  const timeout = `${wayIn.limits.readTimeoutSeconds}s`
+  const filters = renderFilters(wayIn, options)
   return {
     apiVersion: API,
     kind: 'HTTPRoute',
@@ -80,14 +80,14 @@ function renderHttpRoute(edge: Edge, route: Route, options: GatewayOptions): Con
     annotations: { ...route.annotations, ...options.annotations },
     body: {
       spec: {
-        parentRefs: [renderParent(edge, route)],
+        parentRefs: [renderParent(wayIn, route)],
         hostnames: [route.host],
         rules: [
           {
             matches: [{ path: { type: 'PathPrefix', value: PUBLIC_PATH } }],
             ...(filters.length === 0 ? {} : { filters }),
             ...(options.timeouts === false ? {} : { timeouts: { request: timeout, backendRequest: timeout } }),
-            backendRefs: [{ name: edge.serviceName, port: edge.port }]
+            backendRefs: [{ name: wayIn.serviceName, port: wayIn.port }]
           }
         ]
       }
@@ -95,13 +95,13 @@ function renderHttpRoute(edge: Edge, route: Route, options: GatewayOptions): Con
   }
 }
 
-function renderParent({ gateway, serviceName }: Edge, route: Route): Record<string, string> {
+function renderParent({ gateway, serviceName }: WayIn, route: Route): Record<string, string> {
   if (gateway === undefined) return { name: serviceName, sectionName: route.name }
   const { name, namespace, listener } = gateway
   return { name, namespace, ...(listener === undefined ? {} : { sectionName: listener }) }
 }
 
-function renderFilters({ hsts }: Edge, options: GatewayOptions): object[] {
+function renderFilters({ hsts }: WayIn, options: GatewayOptions): object[] {
   return [
     ...(options.extensions ?? []).map((extensionRef) => ({ type: 'ExtensionRef', extensionRef })),
     ...(hsts === undefined || options.hstsFilter === false

@@ -1,8 +1,8 @@
 // Streaming through Google's load balancer, made by GKE's Gateway controller.
 import { PATHS } from '../../../gateway/contract.ts'
 import { noticeAttached, renderGatewayRoutes } from './gateway-routes.ts'
-import { MOST_GOOGLE_DRAIN_SECONDS, noticeGoogle } from './gke.ts'
-import type { ControllerObject, Edge, ObjectProfile } from './profile.ts'
+import { GOOGLE_KEEPS_SECONDS, MOST_GOOGLE_DRAIN_SECONDS } from './gke.ts'
+import { type ControllerObject, noticeLimit, type ObjectProfile, type WayIn } from './profile.ts'
 
 const API = 'networking.gke.io/v1'
 
@@ -11,23 +11,27 @@ export const gkeGateway: ObjectProfile = {
   routedBy: 'objects',
   docs: 'https://cloud.google.com/kubernetes-engine/docs/how-to/configure-gateway-resources',
   serviceAnnotations: () => ({}),
-  objects: (edge) => [
+  objects: (wayIn) => [
     // The timer is the backend policy's.
-    ...renderGatewayRoutes(edge, { gatewayClassName: 'gke-l7-global-external-managed', timeouts: false }),
-    renderBackendPolicy(edge),
-    renderHealthCheck(edge)
+    ...renderGatewayRoutes(wayIn, { gatewayClassName: 'gke-l7-global-external-managed', timeouts: false }),
+    renderBackendPolicy(wayIn),
+    renderHealthCheck(wayIn)
   ],
-  notices: (edge) => [...noticeGoogle('gke-gateway', edge.limits.drainSeconds), ...noticeAttached('gke-gateway', edge)]
+  keepsConnectionsSeconds: () => GOOGLE_KEEPS_SECONDS,
+  notices: (wayIn) => [
+    ...noticeLimit('gke-gateway', 'connection draining', wayIn.limits.drainSeconds, MOST_GOOGLE_DRAIN_SECONDS),
+    ...noticeAttached('gke-gateway', wayIn)
+  ]
 }
 
-const targetRef = ({ serviceName }: Edge) => ({ group: '', kind: 'Service', name: serviceName })
+const targetRef = ({ serviceName }: WayIn) => ({ group: '', kind: 'Service', name: serviceName })
 
-function renderBackendPolicy(edge: Edge): ControllerObject {
-  const { readTimeoutSeconds, drainSeconds } = edge.limits
+function renderBackendPolicy(wayIn: WayIn): ControllerObject {
+  const { readTimeoutSeconds, drainSeconds } = wayIn.limits
   return {
     apiVersion: API,
     kind: 'GCPBackendPolicy',
-    name: edge.serviceName,
+    name: wayIn.serviceName,
     body: {
       spec: {
         default: {
@@ -35,18 +39,18 @@ function renderBackendPolicy(edge: Edge): ControllerObject {
           timeoutSec: readTimeoutSeconds,
           connectionDraining: { drainingTimeoutSec: Math.min(drainSeconds, MOST_GOOGLE_DRAIN_SECONDS) }
         },
-        targetRef: targetRef(edge)
+        targetRef: targetRef(wayIn)
       }
     }
   }
 }
 
-function renderHealthCheck(edge: Edge): ControllerObject {
-  const httpHealthCheck = { port: edge.port, requestPath: PATHS.ready }
+function renderHealthCheck(wayIn: WayIn): ControllerObject {
+  const httpHealthCheck = { port: wayIn.port, requestPath: PATHS.ready }
   return {
     apiVersion: API,
     kind: 'HealthCheckPolicy',
-    name: edge.serviceName,
-    body: { spec: { default: { config: { type: 'HTTP', httpHealthCheck } }, targetRef: targetRef(edge) } }
+    name: wayIn.serviceName,
+    body: { spec: { default: { config: { type: 'HTTP', httpHealthCheck } }, targetRef: targetRef(wayIn) } }
   }
 }

@@ -1,7 +1,9 @@
 // Streaming through Google's load balancer, made by GKE's Ingress controller.
 import { PATHS } from '../../../gateway/contract.ts'
-import { type AnnotationProfile, type ControllerObject, type Edge, noticeLimit, renderHsts } from './profile.ts'
+import { type AnnotationProfile, type ControllerObject, noticeLimit, renderHsts, type WayIn } from './profile.ts'
 
+/** Fixed: https://cloud.google.com/load-balancing/docs/https#timeouts_and_retries */
+export const GOOGLE_KEEPS_SECONDS = 600
 /** https://cloud.google.com/load-balancing/docs/enabling-connection-draining */
 export const MOST_GOOGLE_DRAIN_SECONDS = 3600
 
@@ -12,9 +14,9 @@ export const gke: AnnotationProfile = {
   // GKE's controller reads the older annotation only.
   ingressClassName: undefined,
   docs: 'https://cloud.google.com/kubernetes-engine/docs/how-to/ingress-configuration',
-  annotations: (edge) => ({
-    'kubernetes.io/ingress.class': edge.className ?? 'gce',
-    'networking.gke.io/v1beta1.FrontendConfig': edge.serviceName
+  annotations: (wayIn) => ({
+    'kubernetes.io/ingress.class': wayIn.className ?? 'gce',
+    'networking.gke.io/v1beta1.FrontendConfig': wayIn.serviceName
   }),
   certificateAnnotations: {
     // cert-manager answers a challenge in the same Ingress: another one would be another load balancer.
@@ -27,14 +29,15 @@ export const gke: AnnotationProfile = {
     // Straight to the pods, so that a draining one is known to the load balancer.
     'cloud.google.com/neg': JSON.stringify({ ingress: true })
   }),
-  objects: (edge) => [renderBackendConfig(edge), renderFrontendConfig(edge)],
+  objects: (wayIn) => [renderBackendConfig(wayIn), renderFrontendConfig(wayIn)],
+  keepsConnectionsSeconds: () => GOOGLE_KEEPS_SECONDS,
   notices: ({ limits, routes }) => [
-    ...noticeGoogle('gke', limits.drainSeconds),
+    ...noticeLimit('gke', 'connection draining', limits.drainSeconds, MOST_GOOGLE_DRAIN_SECONDS),
     ...(routes.length === 1 ? [] : ['gke: each host is an Ingress of its own, and each Ingress a load balancer.'])
   ]
 }
 
-function renderBackendConfig({ serviceName, port, limits, hsts }: Edge): ControllerObject {
+function renderBackendConfig({ serviceName, port, limits, hsts }: WayIn): ControllerObject {
   const { readTimeoutSeconds, drainSeconds } = limits
   return {
     apiVersion: 'cloud.google.com/v1',
@@ -53,19 +56,11 @@ function renderBackendConfig({ serviceName, port, limits, hsts }: Edge): Control
   }
 }
 
-function renderFrontendConfig({ serviceName }: Edge): ControllerObject {
+function renderFrontendConfig({ serviceName }: WayIn): ControllerObject {
   return {
     apiVersion: 'networking.gke.io/v1beta1',
     kind: 'FrontendConfig',
     name: serviceName,
     body: { spec: { redirectToHttps: { enabled: true } } }
   }
-}
-
-/** What Google's load balancers have in common. */
-export function noticeGoogle(name: string, drainSeconds: number): string[] {
-  return [
-    `${name}: the load balancer keeps connections to the gateway for 600 s, the gateway closes them after 75 s; a request that meets the close gets 502, so let clients retry it.`,
-    ...noticeLimit(name, 'connection draining', drainSeconds, MOST_GOOGLE_DRAIN_SECONDS)
-  ]
 }

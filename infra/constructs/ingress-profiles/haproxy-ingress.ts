@@ -1,5 +1,5 @@
 // Streaming through HAProxy Ingress, the community's controller.
-import { type AnnotationProfile, type Edge, prefixKeys } from './profile.ts'
+import { type AnnotationProfile, prefixKeys, type WayIn } from './profile.ts'
 
 /**
  * HAProxy passes on what it gets, but lets the kernel hold small pieces back for up to 200 ms to fill packets, unless
@@ -10,16 +10,16 @@ export const haproxyIngress: AnnotationProfile = {
   routedBy: 'ingress',
   ingressClassName: 'haproxy',
   docs: 'https://haproxy-ingress.github.io/docs/configuration/keys/',
-  annotations: (edge) =>
+  annotations: (wayIn) =>
     prefixKeys('haproxy-ingress.github.io/', {
       // 50 s by default, which an answer that is not streamed exceeds.
-      'timeout-server': `${edge.limits.readTimeoutSeconds}s`,
+      'timeout-server': `${wayIn.limits.readTimeoutSeconds}s`,
       // What a WebSocket may be silent for.
-      'timeout-tunnel': `${edge.limits.readTimeoutSeconds}s`,
-      'proxy-body-size': String(edge.limits.maxBodyBytes),
+      'timeout-tunnel': `${wayIn.limits.readTimeoutSeconds}s`,
+      'proxy-body-size': String(wayIn.limits.maxBodyBytes),
       'config-backend': 'option http-no-delay',
       'ssl-redirect': 'true',
-      ...renderAccess(edge)
+      ...renderAccess(wayIn)
     }),
   certificateAnnotations: {},
   serviceAnnotations: () => ({}),
@@ -31,7 +31,7 @@ export const haproxyIngress: AnnotationProfile = {
 }
 
 /** Without `hsts` the controller's own default stays: it sends the header. */
-function renderAccess({ hsts, allowFrom, clientCaSecretName }: Edge): Record<string, string> {
+function renderAccess({ hsts, allowFrom, clientCaSecretName }: WayIn): Record<string, string> {
   return {
     ...(hsts === undefined
       ? {}

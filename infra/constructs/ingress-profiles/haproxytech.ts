@@ -1,5 +1,5 @@
 // Streaming through HAProxy Technologies' Kubernetes Ingress Controller.
-import { type AnnotationProfile, type Edge, prefixKeys, renderHsts } from './profile.ts'
+import { type AnnotationProfile, prefixKeys, renderHsts, type WayIn } from './profile.ts'
 
 /**
  * HAProxy passes on what it gets, but lets the kernel hold small pieces back for up to 200 ms to fill packets, unless
@@ -10,15 +10,15 @@ export const haproxytech: AnnotationProfile = {
   routedBy: 'ingress',
   ingressClassName: 'haproxy',
   docs: 'https://github.com/haproxytech/kubernetes-ingress/blob/master/documentation/annotations.md',
-  annotations: (edge) =>
+  annotations: (wayIn) =>
     prefixKeys('haproxy.org/', {
       // 50 s by default, which an answer that is not streamed exceeds.
-      'timeout-server': `${edge.limits.readTimeoutSeconds}s`,
+      'timeout-server': `${wayIn.limits.readTimeoutSeconds}s`,
       'backend-config-snippet': 'option http-no-delay',
       'ssl-redirect': 'true',
       // By default the redirect names 8443, the port of the controller's pods.
       'ssl-redirect-port': '443',
-      ...renderAccess(edge)
+      ...renderAccess(wayIn)
     }),
   certificateAnnotations: {},
   serviceAnnotations: () => ({}),
@@ -29,7 +29,7 @@ export const haproxytech: AnnotationProfile = {
   ]
 }
 
-function renderAccess({ hsts, allowFrom }: Edge): Record<string, string> {
+function renderAccess({ hsts, allowFrom }: WayIn): Record<string, string> {
   return {
     ...(hsts === undefined ? {} : { 'response-set-header': `Strict-Transport-Security "${renderHsts(hsts)}"` }),
     ...(allowFrom === undefined ? {} : { 'allow-list': allowFrom.join(',') })

@@ -1,25 +1,25 @@
 // Streaming through ingress-nginx, the Kubernetes project's retired controller.
-import { type AnnotationProfile, type Edge, prefixKeys } from './profile.ts'
+import { type AnnotationProfile, prefixKeys, type WayIn } from './profile.ts'
 
 export const ingressNginx: AnnotationProfile = {
   name: 'ingress-nginx',
   routedBy: 'ingress',
   ingressClassName: 'nginx',
   docs: 'https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/',
-  annotations: (edge) =>
+  annotations: (wayIn) =>
     prefixKeys('nginx.ingress.kubernetes.io/', {
       'proxy-buffering': 'off',
       // A long prompt reaches the gateway while it is sent, and no temporary file is written.
       'proxy-request-buffering': 'off',
       'proxy-http-version': '1.1',
-      'proxy-body-size': String(edge.limits.maxBodyBytes),
+      'proxy-body-size': String(wayIn.limits.maxBodyBytes),
       // Without a unit: seconds. The default of 60 cuts an answer that is not streamed.
-      'proxy-read-timeout': String(edge.limits.readTimeoutSeconds),
-      'proxy-send-timeout': String(edge.limits.readTimeoutSeconds),
+      'proxy-read-timeout': String(wayIn.limits.readTimeoutSeconds),
+      'proxy-send-timeout': String(wayIn.limits.readTimeoutSeconds),
       // The gateway retries itself, and knows what was sent already.
       'proxy-next-upstream': 'off',
       'ssl-redirect': 'true',
-      ...renderAccess(edge)
+      ...renderAccess(wayIn)
     }),
   certificateAnnotations: {},
   serviceAnnotations: () => ({}),
@@ -30,7 +30,7 @@ export const ingressNginx: AnnotationProfile = {
   ]
 }
 
-function renderAccess({ namespace, allowFrom, clientCaSecretName }: Edge): Record<string, string> {
+function renderAccess({ namespace, allowFrom, clientCaSecretName }: WayIn): Record<string, string> {
   return {
     ...(allowFrom === undefined ? {} : { 'whitelist-source-range': allowFrom.join(',') }),
     ...(clientCaSecretName === undefined

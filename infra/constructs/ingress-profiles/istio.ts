@@ -1,12 +1,12 @@
 // Streaming through Istio's ingress gateway, by its own Gateway and VirtualService.
 import {
   type ControllerObject,
-  type Edge,
   IDLE_CONNECTION_SECONDS,
   type ObjectProfile,
   PUBLIC_PATH,
   type Route,
-  renderHsts
+  renderHsts,
+  type WayIn
 } from './profile.ts'
 
 const API = 'networking.istio.io/v1'
@@ -17,16 +17,16 @@ export const istio: ObjectProfile = {
   routedBy: 'objects',
   docs: 'https://istio.io/latest/docs/reference/config/networking/virtual-service/',
   serviceAnnotations: () => ({}),
-  objects: (edge) => [
-    ...edge.routes.flatMap((route) => [
-      ...(edge.gateway === undefined ? [renderGateway(edge, route)] : []),
-      renderVirtualService(edge, route)
+  objects: (wayIn) => [
+    ...wayIn.routes.flatMap((route) => [
+      ...(wayIn.gateway === undefined ? [renderGateway(wayIn, route)] : []),
+      renderVirtualService(wayIn, route)
     ]),
-    renderDestinationRule(edge)
+    renderDestinationRule(wayIn)
   ],
-  notices: (edge) => {
-    const { gateway, routes, limits } = edge
-    const secrets = [...routes.map(({ secretName }) => secretName), edge.clientCaSecretName].filter(Boolean).join(', ')
+  notices: (wayIn) => {
+    const { gateway, routes, limits } = wayIn
+    const secrets = [...routes.map(({ secretName }) => secretName), wayIn.clientCaSecretName].filter(Boolean).join(', ')
     return [
       noticeIstio('istio', limits.drainSeconds),
       gateway === undefined
@@ -36,7 +36,7 @@ export const istio: ObjectProfile = {
   }
 }
 
-function renderGateway({ clientCaSecretName }: Edge, route: Route): ControllerObject {
+function renderGateway({ clientCaSecretName }: WayIn, route: Route): ControllerObject {
   const { name, host, secretName, annotations } = route
   const tls =
     clientCaSecretName === undefined
@@ -57,8 +57,8 @@ function renderGateway({ clientCaSecretName }: Edge, route: Route): ControllerOb
   }
 }
 
-function renderVirtualService(edge: Edge, { name, host, annotations }: Route): ControllerObject {
-  const { gateway, serviceName, port, limits, hsts } = edge
+function renderVirtualService(wayIn: WayIn, { name, host, annotations }: Route): ControllerObject {
+  const { gateway, serviceName, port, limits, hsts } = wayIn
   return {
     apiVersion: API,
     kind: 'VirtualService',
@@ -87,7 +87,7 @@ function renderVirtualService(edge: Edge, { name, host, annotations }: Route): C
 }
 
 /** How Istio's Envoy keeps connections to the gateway; an hour by default, which meets connections that are closed. */
-export function renderDestinationRule({ serviceName }: Edge): ControllerObject {
+export function renderDestinationRule({ serviceName }: WayIn): ControllerObject {
   return {
     apiVersion: API,
     kind: 'DestinationRule',

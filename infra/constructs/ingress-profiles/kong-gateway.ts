@@ -7,16 +7,19 @@ export const kongGateway: ObjectProfile = {
   name: 'kong-gateway',
   routedBy: 'objects',
   docs: 'https://developer.konghq.com/kubernetes-ingress-controller/reference/annotations/',
-  serviceAnnotations: (edge) => kongServiceAnnotations(edge),
-  objects: (edge) => [
-    ...renderGatewayRoutes(edge, {
+  serviceAnnotations: (wayIn) => kongServiceAnnotations(wayIn),
+  objects: (wayIn) => [
+    ...renderGatewayRoutes(wayIn, {
       gatewayClassName: 'kong',
       // The Service's annotations have the timers.
       timeouts: false,
       hstsFilter: false,
-      annotations: prefixKeys('konghq.com/', kongRouteAnnotations(edge))
+      annotations: prefixKeys('konghq.com/', kongRouteAnnotations(wayIn))
     }),
-    ...kongPluginsOf(edge)
+    ...kongPluginsOf(wayIn)
   ],
-  notices: (edge) => [...noticeKong('kong-gateway', edge.limits.drainSeconds), ...noticeAttached('kong-gateway', edge)]
+  notices: (wayIn) => [
+    ...noticeKong('kong-gateway', wayIn.limits.drainSeconds),
+    ...noticeAttached('kong-gateway', wayIn)
+  ]
 }

@@ -1,26 +1,26 @@
 // Streaming through Kong's Ingress Controller.
-import { type AnnotationProfile, type ControllerObject, type Edge, prefixKeys, renderHsts } from './profile.ts'
+import { type AnnotationProfile, type ControllerObject, prefixKeys, renderHsts, type WayIn } from './profile.ts'
 
 export const kong: AnnotationProfile = {
   name: 'kong',
   routedBy: 'ingress',
   ingressClassName: 'kong',
   docs: 'https://developer.konghq.com/kubernetes-ingress-controller/reference/annotations/',
-  annotations: (edge) =>
+  annotations: (wayIn) =>
     prefixKeys('konghq.com/', {
-      ...kongRouteAnnotations(edge),
+      ...kongRouteAnnotations(wayIn),
       protocols: 'https',
       'https-redirect-status-code': '308'
     }),
   certificateAnnotations: {},
-  serviceAnnotations: (edge) => kongServiceAnnotations(edge),
-  objects: (edge) => kongPluginsOf(edge),
+  serviceAnnotations: (wayIn) => kongServiceAnnotations(wayIn),
+  objects: (wayIn) => kongPluginsOf(wayIn),
   notices: ({ limits }) => noticeKong('kong', limits.drainSeconds)
 }
 
 /** What Kong reads at a route, be it an Ingress or an HTTPRoute, without the prefix. */
-export function kongRouteAnnotations(edge: Edge): Record<string, string> {
-  const plugins = kongPluginsOf(edge).map(({ name }) => name)
+export function kongRouteAnnotations(wayIn: WayIn): Record<string, string> {
+  const plugins = kongPluginsOf(wayIn).map(({ name }) => name)
   return {
     // Both on by default: Kong's nginx would collect tokens, and a whole prompt before it sends the first byte.
     'response-buffering': 'false',
@@ -30,7 +30,7 @@ export function kongRouteAnnotations(edge: Edge): Record<string, string> {
 }
 
 /** Kong has its timers at the Service, in milliseconds. */
-export function kongServiceAnnotations({ limits }: Edge): Record<string, string> {
+export function kongServiceAnnotations({ limits }: WayIn): Record<string, string> {
   const milliseconds = String(limits.readTimeoutSeconds * 1000)
   return prefixKeys('konghq.com/', {
     'connect-timeout': '5000',
@@ -42,7 +42,7 @@ export function kongServiceAnnotations({ limits }: Edge): Record<string, string>
 }
 
 /** The allowlist and HSTS, each a plugin. */
-export function kongPluginsOf({ serviceName, hsts, allowFrom }: Edge): ControllerObject[] {
+export function kongPluginsOf({ serviceName, hsts, allowFrom }: WayIn): ControllerObject[] {
   const attach = (name: string, plugin: string, config: object): ControllerObject => ({
     apiVersion: 'configuration.konghq.com/v1',
     kind: 'KongPlugin',

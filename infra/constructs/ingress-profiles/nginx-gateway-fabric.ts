@@ -1,6 +1,6 @@
 // Streaming through NGINX Gateway Fabric.
 import { noticeAttached, renderGatewayRoutes, targetRoutes } from './gateway-routes.ts'
-import type { ControllerObject, Edge, ObjectProfile } from './profile.ts'
+import type { ControllerObject, ObjectProfile, WayIn } from './profile.ts'
 
 const API = 'gateway.nginx.org/v1alpha1'
 /** Numbers in NGINX Gateway Fabric's policies have four digits at most (config/crd/bases in its repository). */
@@ -12,17 +12,17 @@ export const nginxGatewayFabric: ObjectProfile = {
   routedBy: 'objects',
   docs: 'https://docs.nginx.com/nginx-gateway-fabric/traffic-management/proxy-settings/',
   serviceAnnotations: () => ({}),
-  objects: (edge) => [
+  objects: (wayIn) => [
     // It ignores HTTPRoute's timeouts, so the policy has them.
-    ...renderGatewayRoutes(edge, { gatewayClassName: 'nginx', timeouts: false }),
-    renderProxyPolicy(edge),
-    ...targetRoutes(edge).map((targetRef) => renderClientPolicy(edge, targetRef))
+    ...renderGatewayRoutes(wayIn, { gatewayClassName: 'nginx', timeouts: false }),
+    renderProxyPolicy(wayIn),
+    ...targetRoutes(wayIn).map((targetRef) => renderClientPolicy(wayIn, targetRef))
   ],
-  notices: (edge) => [
+  notices: (wayIn) => [
     'nginx-gateway-fabric: ProxySettingsPolicy needs release 2.4 or newer, its timeout a later one; an API server that does not know the field refuses it or drops it, and an answer that is not streamed is then cut after 60 s.',
-    `nginx-gateway-fabric: let terminationGracePeriodSeconds of NGINX's pods be ${edge.limits.drainSeconds}s or more (spec.kubernetes of the NginxProxy).`,
-    ...(edge.gateway === undefined ? [noticeOwnPods('nginx-gateway-fabric', edge.namespace)] : []),
-    ...noticeAttached('nginx-gateway-fabric', edge)
+    `nginx-gateway-fabric: let terminationGracePeriodSeconds of NGINX's pods be ${wayIn.limits.drainSeconds}s or more (spec.kubernetes of the NginxProxy).`,
+    ...(wayIn.gateway === undefined ? [noticeOwnPods('nginx-gateway-fabric', wayIn.namespace)] : []),
+    ...noticeAttached('nginx-gateway-fabric', wayIn)
   ]
 }
 
@@ -31,15 +31,15 @@ export function noticeOwnPods(name: string, namespace: string): string {
   return `${name}: the Gateway's own pods run in namespace ${namespace}, which enforces Pod Security restricted; where they don't keep to it, attach to a Gateway elsewhere by gateway: { name, namespace }.`
 }
 
-function renderProxyPolicy(edge: Edge): ControllerObject {
-  const timeout = renderDuration(edge.limits.readTimeoutSeconds)
+function renderProxyPolicy(wayIn: WayIn): ControllerObject {
+  const timeout = renderDuration(wayIn.limits.readTimeoutSeconds)
   return {
     apiVersion: API,
     kind: 'ProxySettingsPolicy',
-    name: edge.serviceName,
+    name: wayIn.serviceName,
     body: {
       spec: {
-        targetRefs: targetRoutes(edge),
+        targetRefs: targetRoutes(wayIn),
         // On by default: NGINX would collect tokens until its buffers are full.
         buffering: { disable: true },
         timeout: { connect: '5s', read: timeout, send: timeout }
@@ -48,7 +48,7 @@ function renderProxyPolicy(edge: Edge): ControllerObject {
   }
 }
 
-function renderClientPolicy({ limits }: Edge, targetRef: { name: string }): ControllerObject {
+function renderClientPolicy({ limits }: WayIn, targetRef: { name: string }): ControllerObject {
   return {
     apiVersion: API,
     kind: 'ClientSettingsPolicy',

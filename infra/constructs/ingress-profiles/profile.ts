@@ -38,7 +38,7 @@ export interface GatewayReference {
 }
 
 /** The way in as a whole: hosts, what is behind them, and what is asked of every request. */
-export interface Edge {
+export interface WayIn {
   readonly namespace: string
   /** The Service that is routed to, and its port. */
   readonly serviceName: string
@@ -73,11 +73,16 @@ interface Profile {
   /** Where the controller documents what is used here. */
   readonly docs: string
   /** Annotations of the Service, for controllers that read them there. */
-  serviceAnnotations(edge: Edge): Record<string, string>
+  serviceAnnotations(wayIn: WayIn): Record<string, string>
   /** Objects of kinds that Kubernetes does not have itself, in the region's namespace. */
-  objects(edge: Edge): readonly ControllerObject[]
+  objects(wayIn: WayIn): readonly ControllerObject[]
+  /**
+   * How long the controller keeps a connection to the gateway for its next request, in seconds, where that is longer than
+   * the gateway does of its own accord. @default at most 60
+   */
+  keepsConnectionsSeconds?(wayIn: WayIn): number
   /** What no manifest of a namespace can set: for whoever runs the controller. */
-  notices(edge: Edge): readonly string[]
+  notices(wayIn: WayIn): readonly string[]
 }
 
 /** A controller that routes by an Ingress and its annotations. */
@@ -86,7 +91,7 @@ export interface AnnotationProfile extends Profile {
   /** The IngressClass that the controller's own chart creates; undefined where it wants none. */
   readonly ingressClassName: string | undefined
   /** Annotations of a route's Ingress. */
-  annotations(edge: Edge, route: Route): Record<string, string>
+  annotations(wayIn: WayIn, route: Route): Record<string, string>
   /** Annotations of an Ingress whose certificate cert-manager fills. */
   readonly certificateAnnotations: Readonly<Record<string, string>>
 }
@@ -96,7 +101,7 @@ export interface ObjectProfile extends Profile {
   readonly routedBy: 'objects'
 }
 
-/** One controller, pure: the same edge gives the same strings. */
+/** One controller, pure: the same way in gives the same strings. */
 export type IngressProfile = AnnotationProfile | ObjectProfile
 
 /** Only the API is routed: health, readiness and metrics stay inside the cluster. */

@@ -12,21 +12,21 @@ export const traefikGateway: ObjectProfile = {
   routedBy: 'objects',
   docs: 'https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/gateway-api/',
   serviceAnnotations: () => ({}),
-  objects: (edge) => [
-    ...renderGatewayRoutes(edge, {
+  objects: (wayIn) => [
+    ...renderGatewayRoutes(wayIn, {
       gatewayClassName: 'traefik',
       timeouts: false,
       hstsFilter: false,
-      extensions: middlewaresOf(edge).map(({ kind, name }) => ({ group: 'traefik.io', kind, name }))
+      extensions: middlewaresOf(wayIn).map(({ kind, name }) => ({ group: 'traefik.io', kind, name }))
     }),
-    ...middlewaresOf(edge)
+    ...middlewaresOf(wayIn)
   ],
-  notices: (edge) => {
-    const { readTimeoutSeconds, drainSeconds } = edge.limits
+  notices: (wayIn) => {
+    const { readTimeoutSeconds, drainSeconds } = wayIn.limits
     return [
       `traefik-gateway: keep serversTransport.forwardingTimeouts.responseHeaderTimeout at 0 or ${readTimeoutSeconds}s and more; on the entry point keep transport.respondingTimeouts.writeTimeout likewise, and let transport.lifeCycle.graceTimeOut be ${drainSeconds}s or more.`,
       'traefik-gateway: it has no port 443 of its own: an entry point has to listen on the port that the listeners name.',
-      ...noticeAttached('traefik-gateway', edge)
+      ...noticeAttached('traefik-gateway', wayIn)
     ]
   }
 }

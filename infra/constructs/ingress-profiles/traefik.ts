@@ -1,10 +1,10 @@
 // Streaming through Traefik 3.
-import { type AnnotationProfile, type ControllerObject, type Edge, IDLE_CONNECTION_SECONDS } from './profile.ts'
+import { type AnnotationProfile, type ControllerObject, IDLE_CONNECTION_SECONDS, type WayIn } from './profile.ts'
 
 const API = 'traefik.io/v1alpha1'
-const transportName = ({ serviceName }: Edge) => `${serviceName}-streaming`
-const optionsName = ({ serviceName }: Edge) => `${serviceName}-client-ca`
-const reference = ({ namespace }: Edge, name: string) => `${namespace}-${name}@kubernetescrd`
+const transportName = ({ serviceName }: WayIn) => `${serviceName}-streaming`
+const optionsName = ({ serviceName }: WayIn) => `${serviceName}-client-ca`
+const reference = ({ namespace }: WayIn, name: string) => `${namespace}-${name}@kubernetescrd`
 
 /**
  * Traefik flushes an event stream at once and has no body limit, so there is no switch to turn; its `buffering`,
@@ -16,24 +16,24 @@ export const traefik: AnnotationProfile = {
   routedBy: 'ingress',
   ingressClassName: 'traefik',
   docs: 'https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/ingress/',
-  annotations: (edge) => {
-    const middlewares = middlewaresOf(edge).map(({ name }) => reference(edge, name))
+  annotations: (wayIn) => {
+    const middlewares = middlewaresOf(wayIn).map(({ name }) => reference(wayIn, name))
     return {
       'traefik.ingress.kubernetes.io/router.entrypoints': 'websecure',
       'traefik.ingress.kubernetes.io/router.tls': 'true',
       ...(middlewares.length === 0
         ? {}
         : { 'traefik.ingress.kubernetes.io/router.middlewares': middlewares.join(',') }),
-      ...(edge.clientCaSecretName === undefined
+      ...(wayIn.clientCaSecretName === undefined
         ? {}
-        : { 'traefik.ingress.kubernetes.io/router.tls.options': reference(edge, optionsName(edge)) })
+        : { 'traefik.ingress.kubernetes.io/router.tls.options': reference(wayIn, optionsName(wayIn)) })
     }
   },
   certificateAnnotations: {},
-  serviceAnnotations: (edge) => ({
-    'traefik.ingress.kubernetes.io/service.serverstransport': reference(edge, transportName(edge))
+  serviceAnnotations: (wayIn) => ({
+    'traefik.ingress.kubernetes.io/service.serverstransport': reference(wayIn, transportName(wayIn))
   }),
-  objects: (edge) => [renderTransport(edge), ...middlewaresOf(edge), ...tlsOptionsOf(edge)],
+  objects: (wayIn) => [renderTransport(wayIn), ...middlewaresOf(wayIn), ...tlsOptionsOf(wayIn)],
   notices: ({ limits: { readTimeoutSeconds, drainSeconds } }) => [
     `traefik: on the entry point websecure keep transport.respondingTimeouts.writeTimeout at 0 or ${readTimeoutSeconds}s and more, and let transport.lifeCycle.graceTimeOut be ${drainSeconds}s or more.`,
     'traefik: the provider kubernetesCRD must be on for the ServersTransport, and safeNaming off.'
@@ -41,7 +41,7 @@ export const traefik: AnnotationProfile = {
 }
 
 /** HSTS and the allowlist, each a Middleware. */
-export function middlewaresOf({ serviceName, hsts, allowFrom }: Edge): ControllerObject[] {
+export function middlewaresOf({ serviceName, hsts, allowFrom }: WayIn): ControllerObject[] {
   const middleware = (name: string, spec: object): ControllerObject => ({
     apiVersion: API,
     kind: 'Middleware',
@@ -61,17 +61,17 @@ export function middlewaresOf({ serviceName, hsts, allowFrom }: Edge): Controlle
   ]
 }
 
-function renderTransport(edge: Edge): ControllerObject {
+function renderTransport(wayIn: WayIn): ControllerObject {
   return {
     apiVersion: API,
     kind: 'ServersTransport',
-    name: transportName(edge),
+    name: transportName(wayIn),
     body: {
       spec: {
         forwardingTimeouts: {
           dialTimeout: '5s',
           // An answer that is not streamed sends its headers at its end.
-          responseHeaderTimeout: `${edge.limits.readTimeoutSeconds}s`,
+          responseHeaderTimeout: `${wayIn.limits.readTimeoutSeconds}s`,
           idleConnTimeout: `${IDLE_CONNECTION_SECONDS}s`
         }
       }
@@ -79,8 +79,8 @@ function renderTransport(edge: Edge): ControllerObject {
   }
 }
 
-function tlsOptionsOf(edge: Edge): ControllerObject[] {
-  if (edge.clientCaSecretName === undefined) return []
-  const clientAuth = { secretNames: [edge.clientCaSecretName], clientAuthType: 'RequireAndVerifyClientCert' }
-  return [{ apiVersion: API, kind: 'TLSOption', name: optionsName(edge), body: { spec: { clientAuth } } }]
+function tlsOptionsOf(wayIn: WayIn): ControllerObject[] {
+  if (wayIn.clientCaSecretName === undefined) return []
+  const clientAuth = { secretNames: [wayIn.clientCaSecretName], clientAuthType: 'RequireAndVerifyClientCert' }
+  return [{ apiVersion: API, kind: 'TLSOption', name: optionsName(wayIn), body: { spec: { clientAuth } } }]
 }

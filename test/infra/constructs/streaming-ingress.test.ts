@@ -7,22 +7,22 @@ import {
 } from '../../../infra/lib/ingress-controllers.ts'
 import { synthesize } from '../../../infra/main.ts'
 import type { StackInput } from '../../../infra/schema.ts'
-import { EFFECTS } from '../edge-effects.ts'
+import { EFFECTS } from '../controller-effects.ts'
+import { findSchemaProblems } from '../kubernetes-schema.ts'
+import { find, inTemporaryDirectory, type Manifest, manifestsOf, podOf } from '../stacks.ts'
 import {
   DRAIN_SECONDS,
-  edgeStack,
   everythingFor,
   type IngressInput,
   ingressFor,
   MAX_BODY,
-  STREAM_MS
-} from '../edges.ts'
-import { findSchemaProblems } from '../kubernetes-schema.ts'
-import { find, inTemporaryDirectory, type Manifest, manifestsOf, podOf } from '../stacks.ts'
+  STREAM_MS,
+  stackThrough
+} from '../ways-in.ts'
 
 const noticesOf = (stack: StackInput) => inTemporaryDirectory((directory) => synthesize(stack, directory).notices)
 const stackFor = (controller: IngressController, changes: Partial<IngressInput> = {}) =>
-  edgeStack(ingressFor(controller, changes))
+  stackThrough(ingressFor(controller, changes))
 
 interface Routed {
   readonly host: string
@@ -110,6 +110,11 @@ describe.each(INGRESS_CONTROLLERS)('StreamingIngress through %s', (controller) =
     }
     expect(drainSeconds * 1000).toBeGreaterThanOrEqual(STREAM_MS)
     expect(drainSeconds).toBeLessThan(podOf(manifests, 'gateway').terminationGracePeriodSeconds)
+  })
+
+  it('never sends a request on a connection that the gateway is about to close', () => {
+    const { keepAliveMs = 75_000 } = JSON.parse(find(manifests, 'ConfigMap', 'gateway').data['config.json'])
+    expect(keepAliveMs).toBeGreaterThan((effects.keepsSeconds ?? 60) * 1000)
   })
 
   it('routes the API over TLS and nothing else', () => {

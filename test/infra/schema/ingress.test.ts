@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { CONTROLLER_TRAITS, INGRESS_CONTROLLERS } from '../../../infra/lib/ingress-controllers.ts'
 import { parseStack, StackError, type StackInput } from '../../../infra/schema.ts'
-import { APIS, edgeStack, everythingFor, type IngressInput, ingressFor } from '../edges.ts'
 import { region, stackOf } from '../stacks.ts'
+import { APIS, everythingFor, type IngressInput, ingressFor, stackThrough } from '../ways-in.ts'
 
 function problemsOf(input: unknown): readonly string[] {
   try {
@@ -17,7 +17,7 @@ function problemsOf(input: unknown): readonly string[] {
 
 type Controller = IngressInput['controller']
 const written = (controller: Controller, changes: object) =>
-  edgeStack({ ...ingressFor(controller), ...changes } as IngressInput)
+  stackThrough({ ...ingressFor(controller), ...changes } as IngressInput)
 const issuer = { secretName: 'tls', clusterIssuer: 'acme' }
 const attached = { name: 'public', namespace: 'gateways' }
 const routing = { policy: 'latency', awsRegion: 'eu-west-1' } as const
@@ -32,7 +32,7 @@ const REFUSALS: [title: string, input: StackInput, ...problems: RegExp[]][] = [
   ],
   [
     'an allowlist and a CA that only the load balancer has, both at once',
-    written('gke', { allowFrom: ['10.0.0.0/8'], clientCa: { secretName: 'ca' } }),
+    written('gke', { allowFrom: ['10.0.0.0/8'], clientCa: { name: 'ca', key: 'ca.crt' } }),
     /ingress\.allowFrom: gke can't do this: set it by a Cloud Armor/,
     /ingress\.clientCa: gke can't do this: set it by a ServerTlsPolicy/
   ],
@@ -67,6 +67,11 @@ const REFUSALS: [title: string, input: StackInput, ...problems: RegExp[]][] = [
     /ingress\.tls\.secretName: kong needs it/,
     /ingress\.tls\.certificateArn: kong does not read it/
   ],
+  [
+    'a CA under a key that no controller reads',
+    written('traefik', { clientCa: { name: 'ca', key: 'tls.crt' } }),
+    /ingress\.clientCa\.key: controllers read ca\.crt and no other key/
+  ],
   ['what is no ARN', written('alb', { tls: { certificateArn: 'llm-tls' } }), /certificateArn: use the ARN/],
   [
     'an issuer whose Secret Istio would not find',
@@ -85,17 +90,17 @@ const REFUSALS: [title: string, input: StackInput, ...problems: RegExp[]][] = [
   ],
   [
     'the Gateway API without an implementation',
-    edgeStack({ controller: 'gateway-api', host: 'llm.example.com', tls: { secretName: 'tls' } }),
+    stackThrough({ controller: 'gateway-api', host: 'llm.example.com', tls: { secretName: 'tls' } }),
     /ingress\.gatewayClassName: name the GatewayClass/
   ],
   [
     'a CA at a Gateway that somebody else runs',
-    edgeStack({
+    stackThrough({
       controller: 'envoy-gateway',
       host: 'llm.example.com',
       gateway: attached,
       gatewayClassName: 'eg',
-      clientCa: { secretName: 'ca' }
+      clientCa: { name: 'ca', key: 'ca.crt' }
     }),
     /ingress\.gatewayClassName: the Gateway that is attached to has its class/,
     /ingress\.clientCa: the Gateway public asks for certificates/
@@ -120,12 +125,12 @@ const REFUSALS: [title: string, input: StackInput, ...problems: RegExp[]][] = [
 
 describe('a way in', () => {
   it.each(INGRESS_CONTROLLERS)('through %s is accepted, with the least and with everything', (controller) => {
-    expect(problemsOf(edgeStack(ingressFor(controller)))).toEqual([])
-    expect(problemsOf(edgeStack(ingressFor(controller, everythingFor(controller))))).toEqual([])
+    expect(problemsOf(stackThrough(ingressFor(controller)))).toEqual([])
+    expect(problemsOf(stackThrough(ingressFor(controller, everythingFor(controller))))).toEqual([])
   })
 
   it.each(INGRESS_CONTROLLERS)('through %s is refused whatever it can not do, with a remedy', (controller) => {
-    const wishes = { hsts: {}, allowFrom: ['10.0.0.0/8'], clientCa: { secretName: 'ca' } }
+    const wishes = { hsts: {}, allowFrom: ['10.0.0.0/8'], clientCa: { name: 'ca', key: 'ca.crt' } }
     for (const [feature, wish] of Object.entries(wishes)) {
       const refused = problemsOf(written(controller, { [feature]: wish }))
       const remedy = CONTROLLER_TRAITS[controller].refuses[feature as keyof typeof wishes]
@@ -143,7 +148,7 @@ describe('a way in', () => {
 
   it('refuses what the cluster lacks, each with what to install', () => {
     const ingress = ingressFor('envoy-gateway', everythingFor('envoy-gateway'))
-    const lacking = (apis: (typeof APIS)[number][]) => problemsOf(edgeStack(ingress, { cluster: { apis } }))
+    const lacking = (apis: (typeof APIS)[number][]) => problemsOf(stackThrough(ingress, { cluster: { apis } }))
     expect(lacking([...APIS])).toEqual([])
     expect(lacking([]).map((problem) => problem.split(';')[0])).toEqual([
       'regions[0].ingress.controller: envoy-gateway needs gateway-api',
@@ -157,7 +162,7 @@ describe('a way in', () => {
 
   it('takes a Gateway that somebody else runs, without a certificate', () => {
     for (const controller of ['envoy-gateway', 'gateway-api', 'istio'] as const) {
-      expect(problemsOf(edgeStack({ controller, host: 'llm.example.com', gateway: attached }))).toEqual([])
+      expect(problemsOf(stackThrough({ controller, host: 'llm.example.com', gateway: attached }))).toEqual([])
     }
   })
 })

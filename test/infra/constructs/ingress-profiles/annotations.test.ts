@@ -1,13 +1,13 @@
 // What each controller of Ingresses reads, annotation by annotation, at the Ingress and at the Service.
 import { describe, expect, it } from 'vitest'
 import { synthesize } from '../../../../infra/main.ts'
-import { edgeStack, type IngressInput, ingressFor } from '../../edges.ts'
 import { find, inTemporaryDirectory, manifestsOf } from '../../stacks.ts'
+import { type IngressInput, ingressFor, stackThrough } from '../../ways-in.ts'
 
 type Controller = IngressInput['controller']
 
 function annotationsOf(controller: Controller, changes: Partial<IngressInput> = {}, kind = 'Ingress') {
-  const manifests = manifestsOf(edgeStack(ingressFor(controller, changes)))
+  const manifests = manifestsOf(stackThrough(ingressFor(controller, changes)))
   return find(manifests, kind, 'gateway').metadata.annotations ?? {}
 }
 
@@ -113,7 +113,7 @@ const ALWAYS: [controller: Controller, ingress: object, service?: object][] = [
 
 const hsts = { maxAgeSeconds: 600, includeSubDomains: true }
 const allowFrom = ['203.0.113.0/24', '2001:db8::/32']
-const clientCa = { secretName: 'client-ca' }
+const clientCa = { name: 'client-ca', key: 'ca.crt' } as const
 
 /** What is asked for, and what it adds to the Ingress. */
 const ON_REQUEST: [controller: Controller, changes: Partial<IngressInput>, added: object][] = [
@@ -193,7 +193,7 @@ describe('the annotations of an Ingress', () => {
   })
 
   it('name a class for GKE in the annotation that its controller reads, and in no field', () => {
-    const manifests = manifestsOf(edgeStack(ingressFor('gke', { ingressClassName: 'gce-internal' })))
+    const manifests = manifestsOf(stackThrough(ingressFor('gke', { ingressClassName: 'gce-internal' })))
     const { metadata, spec } = find(manifests, 'Ingress', 'gateway')
     expect(metadata.annotations['kubernetes.io/ingress.class']).toBe('gce-internal')
     expect(spec.ingressClassName).toBeUndefined()
@@ -215,7 +215,7 @@ describe('a limit of a load balancer', () => {
   const longBudget = { budget: { streamMs: 7_200_000 } }
 
   it.each(['alb', 'agic', 'gke', 'gke-gateway'] as const)('of %s is kept to, and said', (controller) => {
-    const stack = edgeStack(ingressFor(controller), longBudget)
+    const stack = stackThrough(ingressFor(controller), longBudget)
     const manifests = manifestsOf(stack)
     expect(JSON.stringify(manifests)).toMatch(
       /"drainingTimeoutSec":3600|delay\.timeout_seconds=3600|draining-timeout":"3600/

@@ -1,7 +1,7 @@
 // The Gateway and the HTTPRoutes of each implementation of the Gateway API.
 import { describe, expect, it } from 'vitest'
-import { edgeStack, type IngressInput, ingressFor } from '../../edges.ts'
 import { find, type Manifest, manifestsOf } from '../../stacks.ts'
+import { type IngressInput, ingressFor, stackThrough } from '../../ways-in.ts'
 
 type Controller = IngressInput['controller']
 
@@ -10,7 +10,7 @@ const allowFrom = ['203.0.113.0/24']
 const attached = { name: 'public', namespace: 'gateways', listener: 'https' }
 
 const manifestsFor = (controller: Controller, changes: Partial<IngressInput> = {}) =>
-  manifestsOf(edgeStack(ingressFor(controller, changes)))
+  manifestsOf(stackThrough(ingressFor(controller, changes)))
 const specOf = (controller: Controller, kind: string, name: string, changes: Partial<IngressInput> = {}) =>
   find(manifestsFor(controller, changes), kind, name).spec
 const kindsOf = (manifests: readonly Manifest[]) => manifests.map(({ kind }) => kind)
@@ -83,7 +83,7 @@ describe('a Gateway', () => {
 
   it('that somebody else runs is attached to, and gets neither listener nor policy from here', () => {
     const { tls: _tls, gatewayClassName: _class, ...ingress } = ingressFor('envoy-gateway', { gateway: attached })
-    const manifests = manifestsOf(edgeStack(ingress))
+    const manifests = manifestsOf(stackThrough(ingress))
     expect(find(manifests, 'HTTPRoute', 'gateway').spec.parentRefs).toEqual([
       { name: 'public', namespace: 'gateways', sectionName: 'https' }
     ])
@@ -93,7 +93,7 @@ describe('a Gateway', () => {
 
   it('that somebody else runs is attached to by a VirtualService of Istio, too', () => {
     const manifests = manifestsOf(
-      edgeStack({ controller: 'istio', host: 'llm.example.com', gateway: { name: 'public', namespace: 'gateways' } })
+      stackThrough({ controller: 'istio', host: 'llm.example.com', gateway: { name: 'public', namespace: 'gateways' } })
     )
     expect(find(manifests, 'VirtualService', 'gateway').spec.gateways).toEqual(['gateways/public'])
     expect(kindsOf(manifests)).not.toContain('Gateway')

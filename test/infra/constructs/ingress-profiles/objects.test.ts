@@ -1,20 +1,20 @@
 // The objects that controllers have kinds of their own for, field by field.
 import { describe, expect, it } from 'vitest'
-import { edgeStack, type IngressInput, ingressFor } from '../../edges.ts'
 import { find, type Manifest, manifestsOf } from '../../stacks.ts'
+import { type IngressInput, ingressFor, stackThrough } from '../../ways-in.ts'
 
 type Controller = IngressInput['controller']
 
 const hsts = { maxAgeSeconds: 600, includeSubDomains: false }
 const allowFrom = ['203.0.113.0/24']
-const clientCa = { secretName: 'client-ca' }
+const clientCa = { name: 'client-ca', key: 'ca.crt' } as const
 const routeRef = { group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', name: 'gateway' }
 const gatewayRef = { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'gateway' }
 const serviceRef = { group: '', kind: 'Service', name: 'gateway' }
 const header = 'Strict-Transport-Security'
 
 const manifestsFor = (controller: Controller, changes: Partial<IngressInput> = {}) =>
-  manifestsOf(edgeStack(ingressFor(controller, changes)))
+  manifestsOf(stackThrough(ingressFor(controller, changes)))
 const specOf = (controller: Controller, kind: string, name: string, changes: Partial<IngressInput> = {}) =>
   find(manifestsFor(controller, changes), kind, name).spec
 const kindsOf = (manifests: readonly Manifest[]) => manifests.map(({ kind }) => kind)
@@ -252,7 +252,7 @@ describe('numbers of NGINX Gateway Fabric', () => {
     const changes = { budget: { streamMs: 36_000_000 }, gateway: { image: 'x/gateway:1', maxBodyBytes: 50_000_001 } }
     const keys = { keysSecret: { name: 'api-keys', key: 'keys.json' } }
     const manifests = manifestsOf(
-      edgeStack(ingressFor('nginx-gateway-fabric'), { ...changes, gateway: { ...changes.gateway, ...keys } })
+      stackThrough(ingressFor('nginx-gateway-fabric'), { ...changes, gateway: { ...changes.gateway, ...keys } })
     )
     expect(find(manifests, 'ProxySettingsPolicy', 'gateway').spec.timeout.read).toBe('601m')
     expect(find(manifests, 'ClientSettingsPolicy', 'gateway').spec.body.maxSize).toBe('48m')

@@ -1,6 +1,6 @@
 // The way into a region, as its schema describes it, in the terms of the ingress profiles.
-import type { TimeBudget } from '../../gateway/contract.ts'
-import type { Edge, Route } from '../constructs/ingress-profiles/profile.ts'
+import type { ConfigInput, TimeBudget } from '../../gateway/contract.ts'
+import type { IngressProfile, Route, WayIn } from '../constructs/ingress-profiles/profile.ts'
 import { renderDnsAnnotations } from '../lib/external-dns.ts'
 import type { Region } from '../schema.ts'
 
@@ -8,7 +8,7 @@ import type { Region } from '../schema.ts'
 const SHARED_TTL_SECONDS = 60
 
 /** The region's hosts, its limits and who is let in; `serviceName` and `port` are the gateway's. */
-export function edgeOf(region: Region, budget: TimeBudget['ingress'], serviceName: string, port: number): Edge {
+export function wayInOf(region: Region, budget: TimeBudget['ingress'], serviceName: string, port: number): WayIn {
   const { ingress, namespace } = region
   const className = ingress.gatewayClassName ?? ingress.ingressClassName
   return {
@@ -21,8 +21,17 @@ export function edgeOf(region: Region, budget: TimeBudget['ingress'], serviceNam
     ...(ingress.gateway === undefined ? {} : { gateway: ingress.gateway }),
     ...(ingress.hsts === undefined ? {} : { hsts: ingress.hsts }),
     ...(ingress.allowFrom === undefined ? {} : { allowFrom: ingress.allowFrom }),
-    ...(ingress.clientCa === undefined ? {} : { clientCaSecretName: ingress.clientCa.secretName })
+    ...(ingress.clientCa === undefined ? {} : { clientCaSecretName: ingress.clientCa.name })
   }
+}
+
+/** Whoever is in front has to give up a connection first: the next request would meet the close otherwise. */
+const KEEP_ALIVE_MARGIN_SECONDS = 20
+
+/** How long the gateway keeps connections, where the controller keeps them for longer than the gateway's default. */
+export function keepAliveOf(profile: IngressProfile, wayIn: WayIn): Pick<ConfigInput, 'keepAliveMs'> {
+  const seconds = profile.keepsConnectionsSeconds?.(wayIn)
+  return seconds === undefined ? {} : { keepAliveMs: (seconds + KEEP_ALIVE_MARGIN_SECONDS) * 1000 }
 }
 
 /** What the hosts take for granted of whoever runs DNS and cert-manager. */

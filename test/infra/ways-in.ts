@@ -45,12 +45,12 @@ export function everythingFor(controller: IngressController): Partial<IngressInp
     dns: {},
     ...(refuses.hsts === undefined ? { hsts: { maxAgeSeconds: 600, includeSubDomains: true } } : {}),
     ...(refuses.allowFrom === undefined ? { allowFrom: ['203.0.113.0/24', '2001:db8::/32'] } : {}),
-    ...(refuses.clientCa === undefined ? { clientCa: { secretName: 'client-ca' } } : {})
+    ...(refuses.clientCa === undefined ? { clientCa: { name: 'client-ca', key: 'ca.crt' } } : {})
   }
 }
 
 /** A stack of one region with that way in. */
-export function edgeStack(ingress: IngressInput, changes: Partial<RegionInput> = {}): StackInput {
+export function stackThrough(ingress: IngressInput, changes: Partial<RegionInput> = {}): StackInput {
   return stackOf({
     regions: [
       region({

@@ -12,6 +12,8 @@ export interface Effects {
   readonly webSocket: boolean
   /** How long a target that is going keeps its streams, where manifests say it. */
   readonly drainSeconds?: number
+  /** How long a connection to the gateway waits for its next request; 60 s unless it is said here. */
+  readonly keepsSeconds?: number
 }
 
 const NONE = Number.POSITIVE_INFINITY
@@ -34,6 +36,13 @@ const attribute = (text: string | undefined, key: string) =>
 function routeSeconds(manifests: readonly Manifest[]): number {
   const [{ timeouts }] = find(manifests, 'HTTPRoute', 'gateway').spec.rules
   return timeouts === undefined ? NONE : Math.min(seconds(timeouts.request), seconds(timeouts.backendRequest))
+}
+
+/** Google's load balancers keep a connection for so long, and nothing changes it. */
+const GOOGLE_SECONDS = 600
+
+function istioSeconds(manifests: readonly Manifest[]): number {
+  return seconds(find(manifests, 'DestinationRule', 'gateway').spec.trafficPolicy.connectionPool.http.idleTimeout)
 }
 
 function kongEffects(manifests: readonly Manifest[], kind: string): Effects {
@@ -69,17 +78,20 @@ export const EFFECTS: Readonly<Record<IngressController, (manifests: readonly Ma
   },
   alb: (manifests) => {
     const get = annotations(manifests, 'Ingress', 'alb.ingress.kubernetes.io/')
-    return passes(
-      attribute(get('load-balancer-attributes'), 'idle_timeout.timeout_seconds'),
-      attribute(get('target-group-attributes'), 'deregistration_delay.timeout_seconds')
-    )
+    const idleSeconds = attribute(get('load-balancer-attributes'), 'idle_timeout.timeout_seconds')
+    const drainSeconds = attribute(get('target-group-attributes'), 'deregistration_delay.timeout_seconds')
+    return { ...passes(idleSeconds, drainSeconds), keepsSeconds: idleSeconds }
   },
   cilium: (manifests) => passes(seconds(annotations(manifests, 'Ingress', 'ingress.cilium.io/')('request-timeout'))),
   'cilium-gateway': (manifests) => passes(routeSeconds(manifests)),
   contour: (manifests) => {
     const [route] = find(manifests, 'HTTPProxy', 'gateway').spec.routes
-    const { response, idle } = route.timeoutPolicy
-    return { ...passes(Math.min(seconds(response), seconds(idle))), webSocket: route.enableWebsockets === true }
+    const { response, idle, idleConnection } = route.timeoutPolicy
+    return {
+      ...passes(Math.min(seconds(response), seconds(idle))),
+      webSocket: route.enableWebsockets === true,
+      keepsSeconds: seconds(idleConnection)
+    }
   },
   'envoy-gateway': (manifests) => {
     const { timeout, httpUpgrade, requestBuffer } = find(manifests, 'BackendTrafficPolicy', 'gateway').spec
@@ -89,6 +101,7 @@ export const EFFECTS: Readonly<Record<IngressController, (manifests: readonly Ma
     return {
       ...passes(Math.min(...timers), seconds(drainTimeout)),
       buffers: requestBuffer !== undefined,
+      keepsSeconds: seconds(timeout.http.connectionIdleTimeout),
       webSocket: httpUpgrade.some(({ type }: Manifest) => type === 'websocket')
     }
   },
@@ -106,12 +119,18 @@ export const EFFECTS: Readonly<Record<IngressController, (manifests: readonly Ma
     const { timeoutSec, connectionDraining } = find(manifests, 'BackendConfig', 'gateway').spec
     const get = annotations(manifests, 'Service', 'cloud.google.com/')
     const attached = JSON.parse(get('backend-config') ?? '{}').default === 'gateway'
-    return passes(attached ? timeoutSec : 30, connectionDraining.drainingTimeoutSec)
+    return {
+      ...passes(attached ? timeoutSec : 30, connectionDraining.drainingTimeoutSec),
+      keepsSeconds: GOOGLE_SECONDS
+    }
   },
   'gke-gateway': (manifests) => {
     const { default: policy, targetRef } = find(manifests, 'GCPBackendPolicy', 'gateway').spec
     const attached = targetRef.kind === 'Service' && targetRef.name === 'gateway'
-    return passes(attached ? policy.timeoutSec : 30, policy.connectionDraining.drainingTimeoutSec)
+    return {
+      ...passes(attached ? policy.timeoutSec : 30, policy.connectionDraining.drainingTimeoutSec),
+      keepsSeconds: GOOGLE_SECONDS
+    }
   },
   'haproxy-ingress': (manifests) => {
     const get = annotations(manifests, 'Ingress', 'haproxy-ingress.github.io/')
@@ -136,8 +155,11 @@ export const EFFECTS: Readonly<Record<IngressController, (manifests: readonly Ma
       webSocket: true
     }
   },
-  istio: (manifests) => passes(seconds(find(manifests, 'VirtualService', 'gateway').spec.http[0].timeout)),
-  'istio-gateway': (manifests) => passes(routeSeconds(manifests)),
+  istio: (manifests) => ({
+    ...passes(seconds(find(manifests, 'VirtualService', 'gateway').spec.http[0].timeout)),
+    keepsSeconds: istioSeconds(manifests)
+  }),
+  'istio-gateway': (manifests) => ({ ...passes(routeSeconds(manifests)), keepsSeconds: istioSeconds(manifests) }),
   kong: (manifests) => kongEffects(manifests, 'Ingress'),
   'kong-gateway': (manifests) => kongEffects(manifests, 'HTTPRoute'),
   'nginx-gateway-fabric': (manifests) => {
