@@ -12,7 +12,8 @@ const stackSchema = z.strictObject({
 
 /** A stack as a person writes it: what has a default may be left out. */
 export type StackInput = z.input<typeof stackSchema>
-export type PlacementInput = StackInput['regions'][number]['placements'][number]
+export type RegionInput = StackInput['regions'][number]
+export type PlacementInput = RegionInput['placements'][number]
 /** A checked stack, every default filled in. */
 export type Stack = z.output<typeof stackSchema>
 export type Region = Stack['regions'][number]

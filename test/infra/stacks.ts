@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { synthesize } from '../../infra/main.ts'
-import type { StackInput } from '../../infra/schema.ts'
+import type { RegionInput, StackInput } from '../../infra/schema.ts'
 
-type RegionInput = StackInput['regions'][number]
 type ModelInput = StackInput['models'][number]
 type PlacementInput = RegionInput['placements'][number]
 

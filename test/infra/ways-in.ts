@@ -1,9 +1,8 @@
 // Regions whose way in is through a given controller, with whatever that controller needs.
 import { CONTROLLER_TRAITS, type IngressController } from '../../infra/lib/ingress-controllers.ts'
-import type { StackInput } from '../../infra/schema.ts'
+import type { RegionInput, StackInput } from '../../infra/schema.ts'
 import { region, stackOf } from './stacks.ts'
 
-type RegionInput = StackInput['regions'][number]
 export type IngressInput = RegionInput['ingress']
 
 export const STREAM_MS = 1_200_000
