@@ -19,9 +19,10 @@ export const cilium: AnnotationProfile = {
   notices: ({ limits }) => noticeCilium('cilium', limits.readTimeoutSeconds)
 }
 
-/** The one timer that Cilium has for the whole cluster only. */
+/** What Cilium has for the whole cluster only. */
 export function noticeCilium(name: string, readTimeoutSeconds: number): string[] {
   return [
-    `${name}: set envoy.streamIdleTimeoutDurationSeconds of Cilium's chart to ${readTimeoutSeconds} or more; its 300 s cut an answer that is not streamed.`
+    `${name}: set envoy.streamIdleTimeoutDurationSeconds of Cilium's chart to ${readTimeoutSeconds} or more; its 300 s cut an answer that is not streamed.`,
+    `${name}: an upgrade of Cilium restarts its Envoy and cuts the streams through it, whatever the time budget says.`
   ]
 }

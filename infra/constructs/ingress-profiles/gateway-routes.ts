@@ -8,6 +8,8 @@ const GROUP = 'gateway.networking.k8s.io'
 export interface GatewayOptions {
   /** The GatewayClass that the implementation's chart creates. @default none: the stack names it */
   readonly gatewayClassName?: string
+  /** The listeners' port. @default 443 */
+  readonly port?: number
   /** Whether the implementation has HTTPRoute's timeouts, which are for a whole answer. @default true */
   readonly timeouts?: boolean
   /** Whether HSTS is a ResponseHeaderModifier, or something that the implementation has instead. @default true */
@@ -60,7 +62,7 @@ function renderGateway({ serviceName, routes, className }: WayIn, options: Gatew
         listeners: routes.map(({ name, host, secretName }) => ({
           name,
           hostname: host,
-          port: 443,
+          port: options.port ?? 443,
           protocol: 'HTTPS',
           tls: { mode: 'Terminate', certificateRefs: [{ kind: 'Secret', name: secretName }] },
           allowedRoutes: { namespaces: { from: 'Same' } }

@@ -3,6 +3,9 @@ import { noticeAttached, renderGatewayRoutes } from './gateway-routes.ts'
 import type { ObjectProfile } from './profile.ts'
 import { middlewaresOf } from './traefik.ts'
 
+/** A listener has to be on the port of an entry point inside the pod; the chart has websecure at this one. */
+const WEBSECURE_PORT = 8443
+
 /**
  * Traefik flushes an event stream at once, upgrades WebSockets and has no body limit. Its transport to the gateway waits
  * for as long as it takes unless its static configuration says otherwise, and an HTTPRoute can't say it.
@@ -15,6 +18,7 @@ export const traefikGateway: ObjectProfile = {
   objects: (wayIn) => [
     ...renderGatewayRoutes(wayIn, {
       gatewayClassName: 'traefik',
+      port: WEBSECURE_PORT,
       timeouts: false,
       hstsFilter: false,
       extensions: middlewaresOf(wayIn).map(({ kind, name }) => ({ group: 'traefik.io', kind, name }))
@@ -25,7 +29,7 @@ export const traefikGateway: ObjectProfile = {
     const { readTimeoutSeconds, drainSeconds } = wayIn.limits
     return [
       `traefik-gateway: keep serversTransport.forwardingTimeouts.responseHeaderTimeout at 0 or ${readTimeoutSeconds}s and more; on the entry point keep transport.respondingTimeouts.writeTimeout likewise, and let transport.lifeCycle.graceTimeOut be ${drainSeconds}s or more.`,
-      'traefik-gateway: it has no port 443 of its own: an entry point has to listen on the port that the listeners name.',
+      `traefik-gateway: the entry point websecure has to listen on ${WEBSECURE_PORT} inside its pods, as the chart has it, and the provider kubernetesGateway must be on.`,
       ...noticeAttached('traefik-gateway', wayIn)
     ]
   }

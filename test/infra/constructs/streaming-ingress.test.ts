@@ -1,4 +1,6 @@
 // What every controller makes of its manifests: no buffering, long enough, TLS, only the API.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
   CONTROLLER_TRAITS,
@@ -20,6 +22,7 @@ import {
   stackThrough
 } from '../ways-in.ts'
 
+const docs = readFileSync(join(import.meta.dirname, '../../../docs/ingress.md'), 'utf8')
 const noticesOf = (stack: StackInput) => inTemporaryDirectory((directory) => synthesize(stack, directory).notices)
 const stackFor = (controller: IngressController, changes: Partial<IngressInput> = {}) =>
   stackThrough(ingressFor(controller, changes))
@@ -104,8 +107,7 @@ describe.each(INGRESS_CONTROLLERS)('StreamingIngress through %s', (controller) =
   it("drains for as long as a stream may last and within the gateway's grace, or says who has to", () => {
     const { drainSeconds } = effects
     if (drainSeconds === undefined) {
-      const outside = new RegExp(`${DRAIN_SECONDS}s or more|streamIdleTimeoutDurationSeconds`)
-      expect(notices).toMatch(outside)
+      expect(notices).toMatch(new RegExp(`${DRAIN_SECONDS}s or more|restarts its Envoy and cuts`))
       return
     }
     expect(drainSeconds * 1000).toBeGreaterThanOrEqual(STREAM_MS)
@@ -150,6 +152,13 @@ describe.each(INGRESS_CONTROLLERS)('StreamingIngress through %s', (controller) =
     expect(identifier('gateway')).toEqual([undefined])
   })
 
+  it('is a row of docs/ingress.md, in both tables', () => {
+    const rows = docs
+      .split('\n')
+      .filter((line) => line.startsWith('| `') && line.split('|')[1]?.includes(`\`${controller}\``))
+    expect(rows).toHaveLength(2)
+  })
+
   it('changes none of its objects for a host that regions share, and names each object once', () => {
     const alone = manifestsOf(stackFor(controller)).map(({ kind, metadata }) => `${kind} ${metadata.name}`)
     const shared = manifestsOf(stackFor(controller, everythingFor(controller))).map(
@@ -161,6 +170,29 @@ describe.each(INGRESS_CONTROLLERS)('StreamingIngress through %s', (controller) =
 })
 
 describe('StreamingIngress', () => {
+  it('says what a host that regions share takes for granted', () => {
+    const sharedHost = {
+      host: 'llm.example.com',
+      tls: { secretName: 'shared-tls', clusterIssuer: 'acme' },
+      routing: { policy: 'latency', awsRegion: 'eu-west-1' }
+    } as const
+    const notices = noticesOf(stackFor('f5-nginx', { sharedHost })).join('\n')
+    expect(notices).toMatch(/llm\.example\.com: external-dns has to run with provider aws/)
+    expect(notices).toMatch(/llm\.example\.com has no healthCheckId/)
+    expect(notices).toMatch(/llm\.example\.com: its issuer has to solve DNS-01/)
+    const { clusterIssuer: _issuer, ...tls } = sharedHost.tls
+    const checked = { ...sharedHost, tls, healthCheckId: '6f1a0c8e-8a3b-4c57-9a55-0f5f4f1f2a3b' }
+    expect(noticesOf(stackFor('f5-nginx', { sharedHost: checked })).join('\n')).not.toMatch(/healthCheckId|DNS-01/)
+  })
+
+  it('says what a Gateway has to do that somebody else runs', () => {
+    const gateway = { name: 'public', namespace: 'gateways' }
+    for (const controller of ['envoy-gateway', 'gke-gateway', 'istio'] as const) {
+      const notices = noticesOf(stackThrough({ controller, host: 'llm.example.com', gateway })).join('\n')
+      expect(notices).toMatch(/the Gateway gateways\/public has to end TLS for llm\.example\.com/)
+    }
+  })
+
   const inPlace = 'acme.cert-manager.io/http01-edit-in-place'
 
   it('says that ingress-nginx is retired, and the way out', () => {

@@ -36,6 +36,7 @@ describe('a Gateway', () => {
     expect(specOf('gke-gateway', 'Gateway', 'gateway', { gatewayClassName: 'gke-l7-rilb' }).gatewayClassName).toBe(
       'gke-l7-rilb'
     )
+    expect(specOf('traefik-gateway', 'Gateway', 'gateway').listeners[0].port).toBe(8443)
     const { infrastructure } = specOf('envoy-gateway', 'Gateway', 'gateway')
     expect(infrastructure.parametersRef).toEqual({
       group: 'gateway.envoyproxy.io',
