@@ -31,7 +31,10 @@ export const istio: ObjectProfile = {
       noticeIstio('istio', limits.drainSeconds),
       gateway === undefined
         ? `istio: Secrets are read beside the pods of the gateway that is labelled istio: ingressgateway; create ${secrets} there, too.`
-        : `istio: the Gateway ${gateway.namespace}/${gateway.name} has to end TLS for ${routes.map(({ host }) => host).join(' and ')}.`
+        : `istio: the Gateway ${gateway.namespace}/${gateway.name} has to end TLS for ${routes.map(({ host }) => host).join(' and ')}.`,
+      ...(wayIn.clientCaSecretName === undefined
+        ? []
+        : ['istio: a Secret with nothing but the CA of clients needs release 1.28 or newer (caCertCredentialName).'])
     ]
   }
 }

@@ -185,6 +185,13 @@ describe('StreamingIngress', () => {
     expect(noticesOf(stackFor('f5-nginx', { sharedHost: checked })).join('\n')).not.toMatch(/healthCheckId|DNS-01/)
   })
 
+  it('says which release a controller needs to check clients, where an older one would not', () => {
+    const clientCa = { name: 'client-ca', key: 'ca.crt' } as const
+    expect(noticesOf(stackFor('istio', { clientCa })).join('\n')).toMatch(/release 1\.28 or newer/)
+    expect(noticesOf(stackFor('f5-nginx', { clientCa })).join('\n')).toMatch(/release 5\.4 or newer.*lets everybody in/)
+    expect(noticesOf(stackFor('f5-nginx')).join('\n')).not.toMatch(/release/)
+  })
+
   it('says what a Gateway has to do that somebody else runs', () => {
     const gateway = { name: 'public', namespace: 'gateways' }
     for (const controller of ['envoy-gateway', 'gke-gateway', 'istio'] as const) {
