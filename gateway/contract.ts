@@ -124,6 +124,11 @@ export const configSchema = z.strictObject({
     .prefault({}),
   /** The largest request body, in bytes; a larger one gets 413. */
   maxBodyBytes: z.int().min(1024).max(1_073_741_824).default(10_485_760),
+  /**
+   * How long a connection is kept for its next request. It must be longer than whatever is in front keeps it, or a
+   * request meets the close; common proxies drop it after 60 s, cloud load balancers after minutes.
+   */
+  keepAliveMs: z.int().min(1_000).max(86_400_000).default(75_000),
   /** Origins whose pages may call the API. No cookie is ever used, so `*` gives a page no right that its key lacks. */
   corsOrigins: z
     .array(z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, 'use * or an origin, as https://app.example.com'))

@@ -9,6 +9,7 @@ import { GatewayError, retryAfterSeconds, toOpenAiError } from './errors.ts'
 export interface ServerOptions {
   readonly maxBodyBytes: number
   readonly corsOrigins: readonly string[]
+  readonly keepAliveMs: number
 }
 
 export interface ServerDeps {
@@ -25,8 +26,6 @@ const SANE_ID = /^[A-Za-z0-9._:-]{1,128}$/
 
 /** How long a client may take to send a whole request, in ms: large prompts come over slow lines. */
 const REQUEST_TIMEOUT_MS = 120_000
-/** Above the 60 s after which common load balancers drop an idle connection, so that it is never us who races them. */
-const KEEP_ALIVE_MS = 75_000
 
 /** Which methods each path takes, for a 405 that says so. */
 const METHODS = new Map<string, string>([
@@ -44,7 +43,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
   const server = fastify({
     bodyLimit: options.maxBodyBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout: options.keepAliveMs,
     return503OnClosing: false,
     forceCloseConnections: true,
     exposeHeadRoutes: true,

@@ -26,7 +26,8 @@ export interface StackInput extends PlainInput {
   /** What each environment, such as staging, has otherwise, by its name. Default: one set of regions, without a name. */
   readonly environments?: Readonly<Record<string, Overlay<PlainInput>>>
 }
-export type PlacementInput = StackInput['regions'][number]['placements'][number]
+export type RegionInput = StackInput['regions'][number]
+export type PlacementInput = RegionInput['placements'][number]
 /** A checked stack, every default filled in. */
 export type Stack = z.output<typeof stackSchema>
 export type Region = Stack['regions'][number]

@@ -1,5 +1,5 @@
 // The stack: which models run in which regions. This is the one file that an operator edits; then `npm run synth`.
-import type { PlacementInput, StackInput } from './schema.ts'
+import type { PlacementInput, RegionInput, StackInput } from './schema.ts'
 
 /**
  * The Secrets that must be in each region's namespace before its pods start. Manifests name them and never hold a value.
@@ -17,6 +17,13 @@ const ENGINE_IMAGE = 'vllm/vllm-openai:v0.31.0'
 const gpuNodes = (product: string): Pick<PlacementInput, 'nodeSelector' | 'tolerations'> => ({
   nodeSelector: { 'nvidia.com/gpu.product': product },
   tolerations: [{ key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' }]
+})
+
+/** One name for all regions: Route 53 answers with the one that is the nearest to a client. */
+const sharedHost = (awsRegion: string): NonNullable<RegionInput['ingress']['sharedHost']> => ({
+  host: 'llm.example.com',
+  tls: { secretName: 'llm-shared-tls', clusterIssuer: 'letsencrypt' },
+  routing: { policy: 'latency', awsRegion }
 })
 
 export const stack: StackInput = {
@@ -65,12 +72,15 @@ export const stack: StackInput = {
     {
       name: 'eu-west',
       namespace: 'sluice-eu-west',
-      cluster: { kubernetes: '1.33' },
+      cluster: { kubernetes: '1.33', apis: ['cert-manager', 'external-dns'] },
       gateway: { image: GATEWAY_IMAGE, replicas: 3, keysSecret: SECRETS.apiKeys },
       ingress: {
         controller: 'f5-nginx',
         host: 'llm.eu-west.example.com',
-        tls: { secretName: 'llm-tls', clusterIssuer: 'letsencrypt' }
+        tls: { secretName: 'llm-tls', clusterIssuer: 'letsencrypt' },
+        sharedHost: sharedHost('eu-west-1'),
+        dns: {},
+        hsts: {}
       },
       placements: [
         {
@@ -89,13 +99,17 @@ export const stack: StackInput = {
     {
       name: 'us-east',
       namespace: 'sluice-us-east',
+      cluster: { kubernetes: '1.33', apis: ['cert-manager', 'external-dns'] },
       // A CDN in front of this region closes a silent connection after 100 s, so a beat every 10 s is plenty.
       budget: { outerIdleMs: 100_000 },
       gateway: { image: GATEWAY_IMAGE, keysSecret: SECRETS.apiKeys },
       ingress: {
         controller: 'traefik',
         host: 'llm.us-east.example.com',
-        tls: { secretName: 'llm-tls', clusterIssuer: 'letsencrypt' }
+        tls: { secretName: 'llm-tls', clusterIssuer: 'letsencrypt' },
+        sharedHost: sharedHost('us-east-1'),
+        dns: {},
+        hsts: {}
       },
       placements: [
         {

@@ -1,8 +1,10 @@
 // Who may talk to whom in a region: every edge of its network.
+
+import type { Origin, OriginPods } from '../constructs/ingress-profiles/profile.ts'
 import type { WarmUp } from '../constructs/model-cache.ts'
 import { WARM_UP_LABELS } from '../constructs/model-warm-up.ts'
 import type { NetworkPolicies } from '../constructs/network-policies.ts'
-import { ALL_PODS, type End, INTERNET, type Pods, type Port } from '../lib/network.ts'
+import { ALL_PODS, type End, EVERYWHERE, INTERNET, type Pods, type Port } from '../lib/network.ts'
 import type { Peer } from '../schema/network.ts'
 import type { Region } from '../schema.ts'
 
@@ -26,13 +28,16 @@ export interface EngineWorkload extends Workload {
 export interface RegionalWorkloads {
   readonly gateway: Workload
   readonly engines: readonly EngineWorkload[]
-  /** Where the ingress controller's own chart runs it. */
-  readonly controllerPods: Peer
+  /** Where the way in leads to the gateway from, unless the region says otherwise. */
+  readonly origin: Origin
 }
 
 /** cert-manager's pods that answer HTTP-01 challenges in the Ingress's namespace, and their port. https://cert-manager.io/docs/configuration/acme/http01/ */
 export const ACME_SOLVER: Pods = { name: 'acme-solver', podLabels: { 'acme.cert-manager.io/http01-solver': 'true' } }
 const ACME_SOLVER_PORT = 8089
+
+/** What the listeners of a Gateway of the region's own are on. */
+const PROXY_PORT = 443
 
 /** Where kube-prometheus runs Prometheus. */
 const KUBE_PROMETHEUS: Peer = { namespace: 'monitoring', podLabels: { 'app.kubernetes.io/name': 'prometheus' } }
@@ -42,12 +47,14 @@ export function allowEdges(policies: NetworkPolicies, region: Region, workloads:
   const { network, ingress } = region
   const gateway = podsOf(workloads.gateway)
   const { port } = workloads.gateway
-  const controller = endOf(region, 'ingress-controller', network.ingressController ?? workloads.controllerPods)
+  const origin = network.ingressController ?? workloads.origin
+  const controller = endOf(region, 'ingress-controller', origin)
   const scrapers = scrapersOf(region)
 
   for (const { end, ports } of dnsServersOf(region)) policies.allow(ALL_PODS, end, ...ports)
   policies.allow(controller, gateway, port)
-  if (ingress.tls.clusterIssuer !== undefined) policies.allow(controller, ACME_SOLVER, ACME_SOLVER_PORT)
+  if (network.ingressController === undefined) openProxies(policies, region, workloads.origin, controller)
+  if (ingress.tls?.clusterIssuer !== undefined) policies.allow(controller, ACME_SOLVER, ACME_SOLVER_PORT)
   for (const [name, peer] of Object.entries(network.clients)) {
     policies.allow(endOf(region, `client-${name}`, peer), gateway, port)
   }
@@ -62,6 +69,20 @@ export function allowEdges(policies: NetworkPolicies, region: Region, workloads:
   for (const { end, ports } of modelSourcesOf(region)) {
     for (const pods of downloadersOf(workloads)) policies.allow(pods, end, ...ports)
   }
+}
+
+/** A controller that runs its proxies beside the gateway has them in this namespace: open to clients, and told what to do. */
+function openProxies(policies: NetworkPolicies, region: Region, origin: Origin, proxies: End): void {
+  if (!isBeside(region, origin)) return
+  policies.allow({ name: 'clients', blocks: EVERYWHERE }, proxies, PROXY_PORT)
+  const { controlPlane } = origin
+  if (controlPlane !== undefined)
+    policies.allow(proxies, endOf(region, 'control-plane', controlPlane), controlPlane.port)
+}
+
+/** Whether the way in is pods of the region's own namespace. */
+export function isBeside({ namespace }: Region, origin: Origin): origin is OriginPods {
+  return origin !== 'cilium' && 'namespace' in origin && origin.namespace === namespace
 }
 
 /** The pods of a replica on several nodes find their ports by themselves: NCCL and PyTorch take any that is free. */
@@ -91,9 +112,11 @@ function podsOf({ serviceName, selectorLabels }: Workload): Pods {
 }
 
 /** A peer in the region's own namespace is closed by default, too: without a namespace, its end of the edge is opened as well. */
-function endOf({ namespace }: Region, name: string, peer: Peer): End {
+function endOf({ namespace }: Region, name: string, peer: Peer | Origin): End {
+  if (peer === 'cilium') return { name, entity: 'ingress' }
   if ('cidrs' in peer) return { name, blocks: peer.cidrs.map((cidr) => ({ cidr })) }
-  return peer.namespace === namespace ? { name, podLabels: peer.podLabels } : { name, ...peer }
+  const { podLabels } = peer
+  return peer.namespace === namespace ? { name, podLabels } : { name, podLabels, namespace: peer.namespace }
 }
 
 function scrapersOf(region: Region): End[] {

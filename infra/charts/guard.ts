@@ -6,7 +6,7 @@ import { NetworkPolicies } from '../constructs/network-policies.ts'
 import { Secrets } from '../constructs/secrets.ts'
 import { admissionOf } from '../schema/admission.ts'
 import type { Region } from '../schema.ts'
-import { ACME_SOLVER, allowEdges, type RegionalWorkloads } from './edges.ts'
+import { ACME_SOLVER, allowEdges, isBeside, type RegionalWorkloads } from './edges.ts'
 
 /** Adds the charts to `scope`. Returns the network's policies: whoever has pods in the namespace allows their edges there. */
 export function guardRegion(scope: Construct, region: Region, workloads: RegionalWorkloads): NetworkPolicies {
@@ -19,7 +19,9 @@ export function guardRegion(scope: Construct, region: Region, workloads: Regiona
   new Secrets(new Chart(scope, '00-secrets', { namespace }), 'Secrets', { sources: secrets })
   const action = admissionOf(region)
   if (action !== 'none') {
-    const exposable = [workloads.gateway.selectorLabels, ACME_SOLVER.podLabels]
+    const { gateway, origin } = workloads
+    const proxies = isBeside(region, origin) ? [origin.podLabels] : []
+    const exposable = [gateway.selectorLabels, ACME_SOLVER.podLabels, ...proxies]
     new AdmissionPolicies(new Chart(scope, 'admission'), 'AdmissionPolicies', { name, namespace, action, exposable })
   }
   return policies

@@ -1,4 +1,5 @@
 // What a stack's manifests take for granted of the cluster, and what of the stack is left unused.
+import type { Origin } from '../constructs/ingress-profiles/profile.ts'
 import { profileOf } from '../lib/accelerators.ts'
 import { isBucket } from '../lib/vllm-settings.ts'
 import { ADMISSION_MINOR, admissionOf } from '../schema/admission.ts'
@@ -26,6 +27,13 @@ export function noticeSharedClaims({ placements }: Region): string[] {
     const which = name === '' ? "the cluster's default storage class" : `storage class ${name}`
     return `${which} must offer ReadWriteMany, which block storage does not, in directories that user 2000 or group 0 may write.`
   })
+}
+
+/** A sentence where nobody can know from where the way in reaches the gateway, unless the region says it. */
+export function noticeOrigin({ ingress, network, networkPolicy }: Region, origin: Origin): string[] {
+  if (networkPolicy === 'none' || network.ingressController !== undefined) return []
+  if (origin === 'cilium' || origin.guess === undefined) return []
+  return [`${ingress.controller}: ${origin.guess}; name them in network.ingressController.`]
 }
 
 /** A sentence for each placed model that has to be downloaded where the network lets no pod download. */

@@ -1,7 +1,7 @@
 // A region, from the way in to the GPUs: one chart, and so one file, for each concern.
 import { Chart } from 'cdk8s'
 import { Construct } from 'constructs'
-import { deriveTimeBudget } from '../../gateway/contract.ts'
+import { deriveTimeBudget, PORTS } from '../../gateway/contract.ts'
 import { Gateway } from '../constructs/gateway.ts'
 import { INGRESS_PROFILES } from '../constructs/ingress-profiles/catalog.ts'
 import { Namespace } from '../constructs/namespace.ts'
@@ -11,7 +11,15 @@ import type { Model, Region } from '../schema.ts'
 import { deployEngines } from './engines.ts'
 import { engineKeysOf, engineNameOf, gatewayConfigOf, placeModels } from './gateway-config.ts'
 import { guardRegion } from './guard.ts'
-import { noticeAdmission, noticeDeviceGroups, noticeExceptions, noticeSharedClaims, noticeSource } from './notices.ts'
+import {
+  noticeAdmission,
+  noticeDeviceGroups,
+  noticeExceptions,
+  noticeOrigin,
+  noticeSharedClaims,
+  noticeSource
+} from './notices.ts'
+import { keepAliveOf, noticeHosts, wayInOf } from './way-in.ts'
 
 /** Properties of `RegionalEndpoint`. */
 export interface RegionalEndpointProps {
@@ -33,8 +41,7 @@ export class RegionalEndpoint extends Construct {
     const placed = placeModels(region, models)
     const budget = deriveTimeBudget(region.budget)
     const profile = INGRESS_PROFILES[region.ingress.controller]
-    const limits = { ...budget.ingress, maxBodyBytes: region.gateway.maxBodyBytes }
-    const backend = { namespace, serviceName: 'gateway' }
+    const wayIn = wayInOf(region, budget.ingress, 'gateway', PORTS.gateway)
 
     // kubectl applies files in the order of their names, and everything else needs the namespace.
     new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace, enforce: enforcedLevelOf(region) })
@@ -42,23 +49,18 @@ export class RegionalEndpoint extends Construct {
     const gateway = new Gateway(chart('gateway'), 'Gateway', {
       ...region.gateway,
       ...(region.imagePullSecrets === undefined ? {} : { imagePullSecrets: region.imagePullSecrets }),
-      name: backend.serviceName,
-      config: gatewayConfigOf(region, placed),
+      name: wayIn.serviceName,
+      config: { ...gatewayConfigOf(region, placed), ...keepAliveOf(profile, wayIn) },
       engineKeys: engineKeysOf(placed),
       budget: budget.gateway,
-      serviceAnnotations: profile.serviceAnnotations(limits, backend)
+      serviceAnnotations: profile.serviceAnnotations(wayIn)
     })
-    const ingress = new StreamingIngress(chart('ingress'), 'Ingress', {
-      ...region.ingress,
-      ...region.ingress.tls,
-      name: gateway.serviceName,
-      profile,
-      limits,
-      backend: { ...backend, port: gateway.port }
-    })
-    guardRegion(this, region, { gateway, engines, controllerPods: profile.controllerPods })
+    const ingress = new StreamingIngress(chart('ingress'), 'Ingress', { ...wayIn, profile })
+    guardRegion(this, region, { gateway, engines, origin: profile.origin(wayIn) })
     this.notices = [
       ...ingress.notices,
+      ...noticeHosts(region),
+      ...noticeOrigin(region, profile.origin(wayIn)),
       ...noticeSharedClaims(region),
       ...noticeSource(region, placed),
       ...noticeDeviceGroups(placed),

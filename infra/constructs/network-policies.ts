@@ -1,8 +1,9 @@
 // Closes a namespace's network, and opens it edge by edge: each edge is a policy at each end that is a pod of the namespace.
+import { ApiObject } from 'cdk8s'
 import { k8s } from 'cdk8s-plus-28'
 import { Construct } from 'constructs'
 import { labelsOf } from '../lib/labels.ts'
-import { type End, isOwn, type Pods, type Port } from '../lib/network.ts'
+import { type CiliumProxy, type End, isOwn, type Pods, type Port } from '../lib/network.ts'
 
 /** Properties of `NetworkPolicies`. */
 export interface NetworkPoliciesProps {
@@ -46,12 +47,27 @@ export class NetworkPolicies extends Construct {
         egress: [{ ...rule, to: renderPeers(to) }]
       })
     }
-    if (isOwn(to)) {
+    if (isOwn(to) && 'entity' in from)
+      this.#addForCilium(`${to.name}-from-${from.name}`, from, to, ports.map(renderPort))
+    else if (isOwn(to)) {
       this.#add(`${to.name}-from-${from.name}`, to, {
         policyTypes: ['Ingress'],
         ingress: [{ ...rule, from: renderPeers(from) }]
       })
     }
+  }
+
+  #addForCilium(name: string, { entity }: CiliumProxy, { podLabels }: Pods, ports: k8s.NetworkPolicyPort[]): void {
+    const rule = { ports: ports.map(({ port, protocol }) => ({ port: String(port?.value), protocol })) }
+    new ApiObject(this, name, {
+      apiVersion: 'cilium.io/v2',
+      kind: 'CiliumNetworkPolicy',
+      metadata: metadataOf(name),
+      spec: {
+        endpointSelector: select(podLabels),
+        ingress: [{ fromEntities: [entity], ...(ports.length === 0 ? {} : { toPorts: [rule] }) }]
+      }
+    })
   }
 
   #add(name: string, { podLabels }: Pods, rules: Omit<k8s.NetworkPolicySpec, 'podSelector'>): void {
@@ -72,6 +88,7 @@ function renderPort(port: number | Port): k8s.NetworkPolicyPort {
 }
 
 function renderPeers(end: End): k8s.NetworkPolicyPeer[] {
+  if ('entity' in end) throw new Error(`${end.name} connects to pods, and no pod of a region connects to it`)
   if ('blocks' in end) {
     return end.blocks.map(({ cidr, except }) => ({
       ipBlock: { cidr, ...(except === undefined ? {} : { except: [...except] }) }

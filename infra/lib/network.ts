@@ -23,8 +23,14 @@ export interface Addresses {
   readonly blocks: readonly AddressBlock[]
 }
 
+/** Cilium's own proxy: an identity that no NetworkPolicy can name. https://docs.cilium.io/en/stable/security/policy/language/#entities-based */
+export interface CiliumProxy {
+  readonly name: string
+  readonly entity: 'ingress'
+}
+
 /** Who connects, or who is connected to. */
-export type End = Pods | Addresses
+export type End = Pods | Addresses | CiliumProxy
 
 /** A port of the pod that is connected to, which a Service may show under another number. */
 export interface Port {
@@ -37,6 +43,12 @@ export interface Port {
 export function isOwn(end: End): end is Pods {
   return 'podLabels' in end && end.namespace === undefined
 }
+
+/** What a private network's addresses are out of: RFC 1918, RFC 6598, which clouds let pods and subnets have, and RFC 4193. */
+export const PRIVATE_NETWORKS = ['10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'] as const
+
+/** Every address. */
+export const EVERYWHERE: readonly AddressBlock[] = [{ cidr: '0.0.0.0/0' }, { cidr: '::/0' }]
 
 /** Every pod of the namespace. */
 export const ALL_PODS: Pods = { name: 'pods', podLabels: {} }

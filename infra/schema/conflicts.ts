@@ -1,4 +1,5 @@
-// Finds what two parts of a stack disagree on: equal names, and models that are placed but not there.
+// Finds what two parts of a stack disagree on: equal names, models that are placed but not there, and hosts that are shared.
+import { findSharedHostConflicts } from './shared-host.ts'
 
 /** An object whose fields are not looked at yet. */
 export type Fields = Readonly<Record<string, unknown>>
@@ -15,6 +16,7 @@ export function findConflicts(stack: unknown): string[] {
     ...findRepeated(regions, 'regions', 'name'),
     ...findRepeated(regions, 'regions', 'namespace'),
     ...models.flatMap((model, index) => findRepeatedAdapters(model, `models[${index}]`)),
+    ...findSharedHostConflicts(regions),
     ...regions.flatMap((region, index) => findPlacementProblems(region, `regions[${index}].placements`, models))
   ]
 }

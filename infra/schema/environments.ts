@@ -11,7 +11,7 @@ const MAX_LABEL_LENGTH = 63
 interface RegionNames {
   readonly name: string
   readonly namespace: string
-  readonly ingress: { readonly host: string }
+  readonly ingress: { readonly host: string; readonly sharedHost?: { readonly host: string } }
 }
 
 /** An environment, as far as it can meet another one. */
@@ -34,7 +34,12 @@ export function findMeetings(environments: readonly EnvironmentNames[]): string[
   const owners = new Map<string, string>()
   return environments.flatMap(({ name = '', stack }) =>
     stack.regions.flatMap((region) => {
-      const claims = [`namespace ${region.namespace}`, `ingress.host ${region.ingress.host}`]
+      const { host, sharedHost } = region.ingress
+      const claims = [
+        `namespace ${region.namespace}`,
+        `ingress.host ${host}`,
+        ...(sharedHost === undefined ? [] : [`ingress.sharedHost.host ${sharedHost.host}`])
+      ]
       return claims.flatMap((claim) => {
         const owner = owners.get(claim) ?? name
         owners.set(claim, owner)

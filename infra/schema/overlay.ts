@@ -6,9 +6,9 @@ type NamedList = keyof typeof NAMED_LISTS
 
 /**
  * Objects of which one field excludes the others: a tag written over a branch would be both, and so would addresses over
- * the labels of pods.
+ * the labels of pods, or a weight over a place.
  */
-const WHOLE_OBJECTS = ['revision', 'ingressController', 'clients', 'prometheus'] as const
+const WHOLE_OBJECTS = ['revision', 'ingressController', 'clients', 'prometheus', 'routing'] as const
 type WholeObject = (typeof WHOLE_OBJECTS)[number]
 
 /** One item of a named list: taken out, or changed. */

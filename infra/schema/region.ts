@@ -5,9 +5,9 @@ import { DNS_LABEL, HOST_NAME, OBJECT_NAME } from '../lib/names.ts'
 import { admissionSchema, findAdmissionProblems } from './admission.ts'
 import { clusterSchema } from './cluster.ts'
 import { gatewaySchema } from './gateway.ts'
-import { ingressSchema } from './ingress.ts'
+import { findMissingApis, ingressSchema } from './ingress.ts'
 import { networkPolicySchema, networkSchema } from './network.ts'
-import { crossCheck, named, pickValid } from './parts.ts'
+import { crossCheck, named, type Problem, pickValid } from './parts.ts'
 import { placementSchema } from './placement.ts'
 import { findExceptionProblems, podSecurityExceptionsSchema } from './pod-security.ts'
 import { findSecretProblems, secretsSchema } from './secrets.ts'
@@ -32,7 +32,16 @@ const regionShape = z.strictObject({
   placements: z.array(placementSchema).min(1, 'place at least one model').max(64)
 })
 
+/** A region, what it asks for checked against what its cluster has. */
 export const regionSchema = crossCheck(regionShape, (written) => {
   const region = pickValid(regionShape, written)
-  return [...findAdmissionProblems(region), ...findSecretProblems(region), ...findExceptionProblems(region)]
+  const ingress = (written as { ingress?: unknown } | null)?.ingress
+  return [
+    ...(region.cluster === undefined
+      ? []
+      : findMissingApis(ingress, region.cluster).map(([path, message]): Problem => [['ingress', ...path], message])),
+    ...findAdmissionProblems(region),
+    ...findSecretProblems(region),
+    ...findExceptionProblems(region)
+  ]
 })

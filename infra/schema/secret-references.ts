@@ -19,17 +19,17 @@ export function findSecretConflicts(stack: unknown): string[] {
       ...models.flatMap((model, at) => (placed.has(model.name) ? findReferences(model, `models[${at}].`) : []))
     ]
     return listOf(region, 'secrets').flatMap((secret, at) =>
-      compare(secret, references, issuedBy(region)).map((problem) => `regions[${index}].secrets[${at}]${problem}`)
+      compare(secret, references, issuedIn(region)).map((problem) => `regions[${index}].secrets[${at}]${problem}`)
     )
   })
 }
 
-function compare(secret: Fields, references: readonly Reference[], issued: unknown): string[] {
+function compare(secret: Fields, references: readonly Reference[], issued: readonly unknown[]): string[] {
   const { name } = secret
   const data = secret.source === 'sealed-secrets' ? 'encryptedData' : 'data'
   const values = secret[data]
   if (typeof name !== 'string' || !isFields(values)) return []
-  if (name === issued) return [`.name: cert-manager fills ${name}; leave out this Secret, or ingress.tls.clusterIssuer`]
+  if (issued.includes(name)) return [`.name: cert-manager fills ${name}; leave out this Secret, or tls.clusterIssuer`]
   const using = references.filter((reference) => reference.name === name)
   if (using.length === 0) return [`.name: nothing in this region names ${name}; is it misspelt?`]
   return using.flatMap(({ path, keys }) =>
@@ -37,10 +37,13 @@ function compare(secret: Fields, references: readonly Reference[], issued: unkno
   )
 }
 
-/** The Secret that cert-manager fills. */
-function issuedBy({ ingress }: Fields): unknown {
-  const tls = isFields(ingress) ? ingress.tls : undefined
-  return isFields(tls) && tls.clusterIssuer !== undefined ? tls.secretName : undefined
+/** The Secrets that cert-manager fills. */
+function issuedIn({ ingress }: Fields): unknown[] {
+  if (!isFields(ingress)) return []
+  const { tls, sharedHost } = ingress
+  return [tls, isFields(sharedHost) ? sharedHost.tls : undefined].flatMap((one) =>
+    isFields(one) && one.clusterIssuer !== undefined ? [one.secretName] : []
+  )
 }
 
 /** A reference is `{ name, key }` wherever it stands, a `secretName` of a certificate, or a name of `imagePullSecrets`. */

@@ -4,7 +4,7 @@ import { OBJECT_NAME, SECRET_KEY } from '../lib/names.ts'
 import type { Cluster } from './cluster.ts'
 import { named, type Problem } from './parts.ts'
 
-const type = z.enum(['Opaque', 'kubernetes.io/tls', 'kubernetes.io/dockerconfigjson']).default('Opaque')
+const type = z.enum(['Opaque', 'kubernetes.io/tls', 'kubernetes.io/dockerconfigjson', 'nginx.org/ca']).default('Opaque')
 
 /** External Secrets Operator copies values from a store. */
 const externalSecret = z.strictObject({

@@ -1,14 +1,22 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { deriveTimeBudget, timeBudgetSchema } from '../../gateway/contract.ts'
-import { INGRESS_PROFILES } from '../../infra/constructs/ingress-profiles/catalog.ts'
+import { deriveTimeBudget, PORTS, timeBudgetSchema } from '../../gateway/contract.ts'
+import { f5Nginx } from '../../infra/constructs/ingress-profiles/f5-nginx.ts'
+import { ingressNginx } from '../../infra/constructs/ingress-profiles/ingress-nginx.ts'
+import type { WayIn } from '../../infra/constructs/ingress-profiles/profile.ts'
 import { openChat } from '../helpers/client.ts'
 import { QUICK, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
 import { f5Directives, ingressNginxDirectives, NGINX, startNginx } from '../helpers/nginx.ts'
 import { isMissing } from '../helpers/program.ts'
 
 const TOKENS = 60
-const limits = { ...deriveTimeBudget(timeBudgetSchema.parse({})).ingress, maxBodyBytes: 10_485_760 }
-const backend = { namespace: 'sluice', serviceName: 'gateway' }
+const route = { name: 'gateway', host: 'llm.example.com', secretName: 'llm-tls' }
+const wayIn: WayIn = {
+  namespace: 'sluice',
+  serviceName: 'gateway',
+  port: PORTS.gateway,
+  limits: { ...deriveTimeBudget(timeBudgetSchema.parse({})).ingress, maxBodyBytes: 10_485_760 },
+  routes: [route]
+}
 
 let gateway: TestGateway
 beforeAll(async () => {
@@ -32,15 +40,16 @@ async function arrivals(address: string): Promise<number[]> {
 const BUFFERING = { proxy_buffering: 'on', proxy_http_version: '1.0' }
 
 const NGINX_PROFILES = [
-  ['ingress-nginx', ingressNginxDirectives],
-  ['f5-nginx', f5Directives]
+  [ingressNginx, ingressNginxDirectives],
+  [f5Nginx, f5Directives]
 ] as const
 
 describe.skipIf(isMissing(NGINX, 'tests through a real nginx', 'install nginx (Debian: apt-get install nginx-light)'))(
   'through nginx',
   () => {
-    for (const [name, toDirectives] of NGINX_PROFILES) {
-      const directives = toDirectives(INGRESS_PROFILES[name].annotations(limits, backend))
+    for (const [profile, toDirectives] of NGINX_PROFILES) {
+      const { name } = profile
+      const directives = toDirectives(profile.annotations(wayIn, route))
 
       it(`configured as ${name} is by its profile, tokens arrive one by one`, async () => {
         await using nginx = await startNginx(gateway.address, directives)

@@ -1,9 +1,9 @@
 // Runs a real nginx in front of a gateway, configured as a controller would configure it from an Ingress's annotations.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from './free-port.ts'
 import { until } from './gateway.ts'
 import { findProgram } from './program.ts'
 
@@ -66,14 +66,6 @@ export function f5Directives(annotations: Readonly<Record<string, string>>): Dir
 
 export interface Nginx extends AsyncDisposable {
   readonly address: string
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** Starts nginx with `directives` in a location over `upstream`, on a free port of the loopback. */

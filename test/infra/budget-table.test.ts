@@ -29,7 +29,7 @@ describe('the table of the time budget', () => {
     ['engine `progressDeadlineSeconds`', find(manifests, 'Deployment', 'engine-llama').spec.progressDeadlineSeconds],
     ['`VLLM_HTTP_TIMEOUT_KEEP_ALIVE`', engine.keepAliveSeconds],
     ['ingress read and send timeout', ingress.readTimeoutSeconds],
-    ['ingress drain', ingress.drainSeconds]
+    ['ingress and load balancer drain', ingress.drainSeconds]
   ])('says of %s', (name, seconds) => {
     expect(documented(name)).toBe(seconds)
   })

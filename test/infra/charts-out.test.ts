@@ -8,6 +8,7 @@ import { stack } from '../../infra/stack.ts'
 import { findSchemaProblems } from './kubernetes-schema.ts'
 import { findViolations } from './pod-security.ts'
 import { find, inTemporaryDirectory, type Manifest, manifestsOf, parseManifests, stackOf } from './stacks.ts'
+import { everythingFor, ingressFor, stackThrough } from './ways-in.ts'
 
 const root = join(import.meta.dirname, '../../charts-out')
 const readAll = (directory: string) =>
@@ -110,6 +111,23 @@ describe('the checks of charts-out', () => {
       '/spec/template/spec/containers/0/lifecycle/preStop/exec/comand: unknown field'
     ])
   })
+
+  it.each(['envoy-gateway', 'istio-gateway', 'contour', 'traefik', 'nginx-gateway-fabric', 'gke'] as const)(
+    'refuse an unknown field and a wrong type in the kinds of %s',
+    async (controller) => {
+      const objects = manifestsOf(stackThrough(ingressFor(controller, everythingFor(controller))))
+      const builtIn = ['v1', 'apps/v1', 'policy/v1', 'networking.k8s.io/v1']
+      const own = objects.filter(({ apiVersion, spec }) => !builtIn.includes(apiVersion) && spec)
+      expect(own.length).toBeGreaterThan(0)
+      for (const object of own) {
+        const [field] = Object.keys(object.spec)
+        const misspelt = { ...object, spec: { ...object.spec, [`${field}s2`]: 1 } }
+        expect((await findSchemaProblems(misspelt)).join(), object.kind).toMatch(new RegExp(`${field}s2|nrecognized`))
+        const mistyped = { ...object, spec: { ...object.spec, [field ?? '']: 7.5 } }
+        expect(await findSchemaProblems(mistyped), object.kind).not.toEqual([])
+      }
+    }
+  )
 
   it('refuse a wrong type and a missing field', async () => {
     const object = deployment()

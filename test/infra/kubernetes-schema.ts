@@ -1,13 +1,20 @@
 // Validates objects with the compiled schemas of kubernetes-models, and refuses fields that those have never looked at.
 import { findLeaderWorkerSetProblems, podTemplatesOf } from './leader-worker-set-schema.ts'
 import type { Manifest } from './stacks.ts'
+import { VERIFIED_KINDS } from './verified-kinds.ts'
 
 /** Where the library keeps the kinds of a group that is not Kubernetes' own. */
 const CUSTOM_GROUPS: Readonly<Record<string, string>> = {
   'argoproj.io': '@kubernetes-models/argo-cd',
   'bitnami.com': '@kubernetes-models/sealed-secrets',
+  'cert-manager.io': '@kubernetes-models/cert-manager',
   'external-secrets.io': '@kubernetes-models/external-secrets',
+  'gateway.envoyproxy.io': '@kubernetes-models/envoy-gateway',
+  'gateway.networking.k8s.io': '@kubernetes-models/gateway-api',
   'kustomize.toolkit.fluxcd.io': '@kubernetes-models/flux-cd',
+  'networking.istio.io': '@kubernetes-models/istio',
+  'projectcontour.io': '@kubernetes-models/contour',
+  'security.istio.io': '@kubernetes-models/istio',
   'source.toolkit.fluxcd.io': '@kubernetes-models/flux-cd',
   'traefik.io': '@kubernetes-models/traefik'
 }
@@ -22,6 +29,11 @@ export async function findSchemaProblems(object: Manifest): Promise<string[]> {
   if (object.kind === 'LeaderWorkerSet') {
     const templates = await Promise.all(podTemplatesOf(object).map((one) => findSchemaProblems(one)))
     return [...findLeaderWorkerSetProblems(object), ...templates.flat()]
+  }
+  const verified = VERIFIED_KINDS[`${object.apiVersion} ${object.kind}`]
+  if (verified !== undefined) {
+    const { apiVersion: _version, kind: _kind, metadata: _metadata, ...body } = object
+    return (verified.safeParse(body).error?.issues ?? []).map(({ path, message }) => `/${path.join('/')}: ${message}`)
   }
   const group = object.apiVersion.split('/')[0]
   const kinds = await import(`${CUSTOM_GROUPS[group] ?? 'kubernetes-models'}/${object.apiVersion}`)

@@ -8,6 +8,8 @@ export interface Party {
   readonly address: string
   readonly namespace?: string
   readonly labels?: Readonly<Record<string, string>>
+  /** Cilium's own proxy, which only Cilium's own policies can name. */
+  readonly entity?: 'ingress'
 }
 
 /** What is connected to, and how. */
@@ -23,7 +25,22 @@ export interface Connection {
 export function isAllowed(manifests: readonly Manifest[], connection: Connection): boolean {
   const policies = manifests.filter(({ kind }) => kind === 'NetworkPolicy')
   const { from, to } = connection
-  return isOpen(policies, 'Egress', from, to, connection) && isOpen(policies, 'Ingress', to, from, connection)
+  const isIngressOpen =
+    isOpen(policies, 'Ingress', to, from, connection) ||
+    manifests.some((one) => one.kind === 'CiliumNetworkPolicy' && namesEntity(one, connection))
+  return isOpen(policies, 'Egress', from, to, connection) && isIngressOpen
+}
+
+/** Whether a policy of Cilium's lets its proxy in; the proxy's identity is none of the addresses that policies have. */
+function namesEntity({ metadata, spec }: Manifest, { from, to, port, protocol = 'TCP' }: Connection): boolean {
+  if (metadata.namespace !== to.namespace || !selects(spec.endpointSelector, to.labels)) return false
+  return spec.ingress.some(
+    ({ fromEntities, toPorts }: Manifest) =>
+      fromEntities.includes(from.entity) &&
+      toPorts.some(({ ports }: Manifest) =>
+        ports.some((one: Manifest) => one.port === String(port) && one.protocol === protocol)
+      )
+  )
 }
 
 /** A party that no policy of this direction selects is open; another is open to what at least one rule names. */
@@ -66,7 +83,9 @@ function isPeer({ ipBlock, namespaceSelector, podSelector }: Manifest, party: Pa
   // Some plugins match the addresses of pods, too; the wider reading is the one to be safe under.
   if (ipBlock !== undefined)
     return (
-      contains(ipBlock.cidr, party.address) && !ipBlock.except?.some((cidr: string) => contains(cidr, party.address))
+      party.entity === undefined &&
+      contains(ipBlock.cidr, party.address) &&
+      !ipBlock.except?.some((cidr: string) => contains(cidr, party.address))
     )
   if (party.namespace === undefined) return false
   const isInNamespace =

@@ -16,6 +16,7 @@ export const RELEASED_STACK: StackInput = stackOf({
     region({
       name: 'us-east',
       namespace: 'sluice-us-east',
+      cluster: { apis: ['cert-manager'] },
       ingress: {
         controller: 'traefik',
         host: 'us.example.com',

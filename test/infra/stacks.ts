@@ -5,9 +5,8 @@ import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { KUSTOMIZATION_FILE } from '../../infra/lib/kustomization.ts'
 import { synthesize } from '../../infra/main.ts'
-import { parseStack, StackError, type StackInput } from '../../infra/schema.ts'
+import { parseStack, type RegionInput, StackError, type StackInput } from '../../infra/schema.ts'
 
-type RegionInput = StackInput['regions'][number]
 type ModelInput = StackInput['models'][number]
 type PlacementInput = RegionInput['placements'][number]
 

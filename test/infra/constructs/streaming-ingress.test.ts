@@ -1,130 +1,271 @@
-// What each ingress controller makes of its manifests: no buffering, long enough, TLS, only the API.
+// What every controller makes of its manifests: no buffering, long enough, TLS, only the API.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { INGRESS_CONTROLLERS, type IngressController } from '../../../infra/lib/ingress-controllers.ts'
+import {
+  CONTROLLER_TRAITS,
+  INGRESS_CONTROLLERS,
+  type IngressController
+} from '../../../infra/lib/ingress-controllers.ts'
 import { synthesize } from '../../../infra/main.ts'
+import type { StackInput } from '../../../infra/schema.ts'
+import { EFFECTS } from '../controller-effects.ts'
 import { findSchemaProblems } from '../kubernetes-schema.ts'
-import { find, inTemporaryDirectory, type Manifest, manifestsOf, region, stackOf } from '../stacks.ts'
+import { find, inTemporaryDirectory, type Manifest, manifestsOf, podOf } from '../stacks.ts'
+import {
+  DRAIN_SECONDS,
+  everythingFor,
+  type IngressInput,
+  ingressFor,
+  MAX_BODY,
+  STREAM_MS,
+  stackThrough
+} from '../ways-in.ts'
 
-const STREAM_MS = 1_200_000
-const MAX_BODY = 7_654_321
-const stackFor = (controller: IngressController) =>
-  stackOf({
-    regions: [
-      region({
-        budget: { streamMs: STREAM_MS },
-        gateway: { ...region().gateway, maxBodyBytes: MAX_BODY },
-        ingress: { ...region().ingress, controller }
-      })
-    ]
-  })
-const noticesOf = (controller: IngressController) =>
-  inTemporaryDirectory((directory) => synthesize(stackFor(controller), directory).notices)
+const docs = readFileSync(join(import.meta.dirname, '../../../docs/ingress.md'), 'utf8')
+const noticesOf = (stack: StackInput) => inTemporaryDirectory((directory) => synthesize(stack, directory).notices)
+const stackFor = (controller: IngressController, changes: Partial<IngressInput> = {}) =>
+  stackThrough(ingressFor(controller, changes))
 
-/** What a controller makes of the manifests: whether it buffers, and its limits. Sources: the profiles' `docs`. */
-const EFFECTS: Record<
-  IngressController,
-  (manifests: Manifest[]) => { buffers: boolean; readSeconds: number; maxBody: number }
-> = {
-  'ingress-nginx': (manifests) => {
-    const get = annotationsOf(manifests, 'nginx.ingress.kubernetes.io/')
-    return {
-      buffers: get('proxy-buffering') !== 'off' || get('proxy-request-buffering') !== 'off',
-      readSeconds: Math.min(Number(get('proxy-read-timeout')), Number(get('proxy-send-timeout'))),
-      maxBody: Number(get('proxy-body-size'))
-    }
-  },
-  'f5-nginx': (manifests) => {
-    const get = annotationsOf(manifests, 'nginx.org/')
-    const seconds = (key: string) => Number(/^(\d+)s$/.exec(get(key))?.[1])
-    expect(get('websocket-services')).toBe('gateway')
-    return {
-      buffers: get('proxy-buffering') !== 'False',
-      readSeconds: Math.min(seconds('proxy-read-timeout'), seconds('proxy-send-timeout')),
-      maxBody: Number(get('client-max-body-size'))
-    }
-  },
-  traefik: (manifests) => {
-    const transport = find(manifests, 'ServersTransport', 'gateway-streaming')
-    const service = find(manifests, 'Service', 'gateway')
-    expect(service.metadata.annotations).toEqual({
-      'traefik.ingress.kubernetes.io/service.serverstransport': 'sluice-gateway-streaming@kubernetescrd'
-    })
-    const middlewares = find(manifests, 'Ingress', 'gateway').metadata.annotations[
-      'traefik.ingress.kubernetes.io/router.middlewares'
-    ]
-    return {
-      buffers: middlewares !== undefined,
-      readSeconds: Number.parseInt(transport.spec.forwardingTimeouts.responseHeaderTimeout, 10),
-      maxBody: Number.POSITIVE_INFINITY
-    }
-  }
+interface Routed {
+  readonly host: string
+  readonly path: string
+  readonly service: string
+  readonly port: number
 }
 
-function annotationsOf(manifests: Manifest[], prefix: string): (key: string) => string {
-  const { annotations } = find(manifests, 'Ingress', 'gateway').metadata
-  return (key) => annotations[prefix + key]
+/** What is routed where, by whichever kind does it. */
+function routedBy(manifests: readonly Manifest[]): Routed[] {
+  return manifests.flatMap(({ kind, spec }) => {
+    if (kind === 'Ingress') {
+      return spec.rules.flatMap(({ host, http }: Manifest) =>
+        http.paths.map(({ path, backend: { service } }: Manifest) => ({
+          host,
+          path,
+          service: service.name,
+          port: service.port.number
+        }))
+      )
+    }
+    if (kind === 'HTTPRoute') {
+      const [{ matches, backendRefs }] = spec.rules
+      return [
+        {
+          host: spec.hostnames[0],
+          path: matches[0].path.value,
+          service: backendRefs[0].name,
+          port: backendRefs[0].port
+        }
+      ]
+    }
+    if (kind === 'HTTPProxy') {
+      const [{ conditions, services }] = spec.routes
+      return [
+        { host: spec.virtualhost.fqdn, path: conditions[0].prefix, service: services[0].name, port: services[0].port }
+      ]
+    }
+    if (kind === 'VirtualService') {
+      const [{ match, route }] = spec.http
+      const { host, port } = route[0].destination
+      return [{ host: spec.hosts[0], path: match[0].uri.prefix, service: host, port: port.number }]
+    }
+    return []
+  })
+}
+
+/** The Secrets that end TLS, by host. */
+function certificatesOf(manifests: readonly Manifest[]): Record<string, string> {
+  return Object.fromEntries(
+    manifests.flatMap(({ kind, spec }) => {
+      if (kind === 'Ingress') return spec.tls.map(({ hosts, secretName }: Manifest) => [hosts[0], secretName])
+      if (kind === 'HTTPProxy') return [[spec.virtualhost.fqdn, spec.virtualhost.tls.secretName]]
+      if (kind === 'Gateway' && spec.servers) {
+        return spec.servers.map(({ hosts, tls }: Manifest) => [hosts[0], tls.credentialName])
+      }
+      if (kind !== 'Gateway') return []
+      return spec.listeners.map(({ hostname, tls }: Manifest) => [hostname, tls.certificateRefs[0].name])
+    })
+  )
 }
 
 describe.each(INGRESS_CONTROLLERS)('StreamingIngress through %s', (controller) => {
   const manifests = manifestsOf(stackFor(controller))
-  const ingress = find(manifests, 'Ingress', 'gateway')
+  const notices = noticesOf(stackFor(controller)).join('\n')
+  const effects = EFFECTS[controller](manifests)
 
-  it('does not buffer, and waits for longer than the longest stream', () => {
-    const { buffers, readSeconds, maxBody } = EFFECTS[controller](manifests)
-    expect(buffers).toBe(false)
-    expect(readSeconds * 1000).toBeGreaterThan(STREAM_MS)
-    expect(maxBody).toBeGreaterThanOrEqual(MAX_BODY)
+  it('does not buffer, or says that somebody else has to see to it', () => {
+    if (effects.buffers === 'outside') expect(notices).toMatch(/buffers? (no|responses until)/)
+    else expect(effects.buffers).toBe(false)
+  })
+
+  it('waits for longer than the longest stream, takes the largest body and lets WebSockets pass', () => {
+    expect(effects.readSeconds * 1000).toBeGreaterThan(STREAM_MS)
+    expect(effects.maxBody).toBeGreaterThanOrEqual(MAX_BODY)
+    expect(effects.webSocket).toBe(true)
+  })
+
+  it("drains for as long as a stream may last and within the gateway's grace, or says who has to", () => {
+    const { drainSeconds } = effects
+    if (drainSeconds === undefined) {
+      expect(notices).toMatch(new RegExp(`${DRAIN_SECONDS}s or more|restarts its Envoy and cuts`))
+      return
+    }
+    expect(drainSeconds * 1000).toBeGreaterThanOrEqual(STREAM_MS)
+    expect(drainSeconds).toBeLessThan(podOf(manifests, 'gateway').terminationGracePeriodSeconds)
+  })
+
+  it('never sends a request on a connection that the gateway is about to close', () => {
+    const { keepAliveMs = 75_000 } = JSON.parse(find(manifests, 'ConfigMap', 'gateway').data['config.json'])
+    expect(keepAliveMs).toBeGreaterThan((effects.keepsSeconds ?? 60) * 1000)
   })
 
   it('routes the API over TLS and nothing else', () => {
-    expect(ingress.spec.rules).toHaveLength(1)
-    const [{ host, http }] = ingress.spec.rules
-    expect(http.paths.map(({ path, pathType }: Manifest) => [path, pathType])).toEqual([['/v1', 'Prefix']])
-    expect(ingress.spec.tls).toEqual([{ hosts: [host], secretName: 'llm-tls' }])
-    const { name, port } = http.paths[0].backend.service
-    expect(find(manifests, 'Service', name).spec.ports[0].port).toBe(port.number)
+    const port = find(manifests, 'Service', 'gateway').spec.ports[0].port
+    expect(routedBy(manifests)).toEqual([{ host: 'llm.eu-west.example.com', path: '/v1', service: 'gateway', port }])
+    const secret = CONTROLLER_TRAITS[controller].certificate === 'arn' ? undefined : 'llm-tls'
+    expect(certificatesOf(manifests)).toEqual({ 'llm.eu-west.example.com': secret })
   })
 
-  it('makes objects that pass strict schema validation', async () => {
-    for (const object of manifests) expect(await findSchemaProblems(object), object.kind).toEqual([])
+  it('makes objects that pass strict schema validation, with the least and with everything', async () => {
+    for (const changes of [{}, everythingFor(controller)]) {
+      for (const object of manifestsOf(stackFor(controller, changes))) {
+        expect(await findSchemaProblems(object), `${object.kind} ${object.metadata.name}`).toEqual([])
+      }
+    }
   })
 
-  it('says how long the controller has to let streams run on', () => {
-    expect(noticesOf(controller).join('\n')).toContain(`${STREAM_MS / 1000 + 15}s or more`)
+  it('routes a host that regions share beside its own, with a record of its own', () => {
+    const shared = manifestsOf(stackFor(controller, everythingFor(controller)))
+    expect(routedBy(shared).map(({ host, path, service }) => [host, path, service])).toEqual([
+      ['llm.eu-west.example.com', '/v1', 'gateway'],
+      ['llm.example.com', '/v1', 'gateway']
+    ])
+    if (CONTROLLER_TRAITS[controller].certificate === 'secret') {
+      expect(certificatesOf(shared)['llm.example.com']).toBe('shared-tls')
+    }
+    const identifier = (name: string) =>
+      shared
+        .filter(({ kind }) => ['Ingress', 'HTTPRoute', 'HTTPProxy', 'VirtualService'].includes(kind))
+        .filter(({ metadata }) => metadata.name === name)
+        .map(({ metadata }) => metadata.annotations['external-dns.alpha.kubernetes.io/set-identifier'])
+    expect(identifier('gateway-shared')).toEqual(['eu-west'])
+    expect(identifier('gateway')).toEqual([undefined])
+  })
+
+  it('is a row of docs/ingress.md, in both tables', () => {
+    const rows = docs
+      .split('\n')
+      .filter((line) => line.startsWith('| `') && line.split('|')[1]?.includes(`\`${controller}\``))
+    expect(rows).toHaveLength(2)
+  })
+
+  it('changes none of its objects for a host that regions share, and names each object once', () => {
+    const alone = manifestsOf(stackFor(controller)).map(({ kind, metadata }) => `${kind} ${metadata.name}`)
+    const shared = manifestsOf(stackFor(controller, everythingFor(controller))).map(
+      ({ kind, metadata }) => `${kind} ${metadata.name}`
+    )
+    expect(new Set(shared).size).toBe(shared.length)
+    expect(shared).toEqual(expect.arrayContaining(alone))
   })
 })
 
 describe('StreamingIngress', () => {
+  it('says what a host that regions share takes for granted', () => {
+    const sharedHost = {
+      host: 'llm.example.com',
+      tls: { secretName: 'shared-tls', clusterIssuer: 'acme' },
+      routing: { policy: 'latency', awsRegion: 'eu-west-1' }
+    } as const
+    const notices = noticesOf(stackFor('f5-nginx', { sharedHost })).join('\n')
+    expect(notices).toMatch(/llm\.example\.com: external-dns has to run with provider aws/)
+    expect(notices).toMatch(/llm\.example\.com has no healthCheckId/)
+    expect(notices).toMatch(/llm\.example\.com: its issuer has to solve DNS-01/)
+    const { clusterIssuer: _issuer, ...tls } = sharedHost.tls
+    const checked = { ...sharedHost, tls, healthCheckId: '6f1a0c8e-8a3b-4c57-9a55-0f5f4f1f2a3b' }
+    expect(noticesOf(stackFor('f5-nginx', { sharedHost: checked })).join('\n')).not.toMatch(/healthCheckId|DNS-01/)
+  })
+
+  it('says which release a controller needs to check clients, where an older one would not', () => {
+    const clientCa = { name: 'client-ca', key: 'ca.crt' } as const
+    expect(noticesOf(stackFor('istio', { clientCa })).join('\n')).toMatch(/release 1\.28 or newer/)
+    expect(noticesOf(stackFor('f5-nginx', { clientCa })).join('\n')).toMatch(/release 5\.4 or newer.*lets everybody in/)
+    expect(noticesOf(stackFor('f5-nginx')).join('\n')).not.toMatch(/release/)
+  })
+
+  it('says what a Gateway has to do that somebody else runs', () => {
+    const gateway = { name: 'public', namespace: 'gateways' }
+    for (const controller of ['envoy-gateway', 'gke-gateway', 'istio'] as const) {
+      const notices = noticesOf(stackThrough({ controller, host: 'llm.example.com', gateway })).join('\n')
+      expect(notices).toMatch(/the Gateway gateways\/public has to end TLS for llm\.example\.com/)
+    }
+  })
+
+  const inPlace = 'acme.cert-manager.io/http01-edit-in-place'
+
   it('says that ingress-nginx is retired, and the way out', () => {
-    const notices = noticesOf('ingress-nginx').join('\n')
+    const notices = noticesOf(stackFor('ingress-nginx')).join('\n')
     expect(notices).toMatch(/retired/)
     expect(notices).toMatch(/f5-nginx.*traefik/)
-    expect(noticesOf('traefik').join()).not.toMatch(/retired/)
+    expect(noticesOf(stackFor('traefik')).join()).not.toMatch(/retired/)
+  })
+
+  it('says what an Application Gateway needs that no annotation can give', () => {
+    expect(noticesOf(stackFor('agic')).join('\n')).toMatch(
+      /enableResponseBuffering.*to false on the Application Gateway/
+    )
   })
 
   it('lets cert-manager fill the Secret when an issuer is named, and takes another class', () => {
-    const changed = region({
-      ingress: { ...region().ingress, tls: { secretName: 'tls', clusterIssuer: 'acme' }, ingressClassName: 'internal' }
-    })
-    const ingress = find(manifestsOf(stackOf({ regions: [changed] })), 'Ingress', 'gateway')
+    const tls = { secretName: 'tls', clusterIssuer: 'acme' }
+    const changed = manifestsOf(stackFor('f5-nginx', { tls, ingressClassName: 'internal' }))
+    const ingress = find(changed, 'Ingress', 'gateway')
     expect(ingress.metadata.annotations['cert-manager.io/cluster-issuer']).toBe('acme')
     expect(ingress.spec.ingressClassName).toBe('internal')
   })
 
-  it.each(INGRESS_CONTROLLERS)(
-    'lets cert-manager answer a challenge where %s takes one Ingress a host',
+  it('makes the Certificate itself where there is no Ingress that cert-manager could read', () => {
+    const tls = { secretName: 'tls', clusterIssuer: 'acme' }
+    for (const controller of ['contour', 'envoy-gateway'] as const) {
+      expect(find(manifestsOf(stackFor(controller, { tls })), 'Certificate', 'gateway').spec).toEqual({
+        secretName: 'tls',
+        dnsNames: ['llm.eu-west.example.com'],
+        issuerRef: { group: 'cert-manager.io', kind: 'ClusterIssuer', name: 'acme' }
+      })
+    }
+    const kinds = manifestsOf(stackFor('f5-nginx', { tls })).map(({ kind }) => kind)
+    expect(kinds).not.toContain('Certificate')
+  })
+
+  it.each(['f5-nginx', 'gke', 'traefik', 'ingress-nginx'] as const)(
+    'lets cert-manager answer a challenge in the Ingress itself where %s takes one a host',
     (controller) => {
       const annotations = (tls: { secretName: string; clusterIssuer?: string }) =>
-        find(
-          manifestsOf(stackOf({ regions: [region({ ingress: { ...region().ingress, controller, tls } })] })),
-          'Ingress',
-          'gateway'
-        ).metadata.annotations
-      const inPlace = 'acme.cert-manager.io/http01-edit-in-place'
+        find(manifestsOf(stackFor(controller, { tls })), 'Ingress', 'gateway').metadata.annotations ?? {}
       expect(annotations({ secretName: 'tls', clusterIssuer: 'acme' })[inPlace]).toBe(
-        controller === 'f5-nginx' ? 'true' : undefined
+        ['f5-nginx', 'gke'].includes(controller) ? 'true' : undefined
       )
       expect(annotations({ secretName: 'tls' })).not.toHaveProperty([inPlace])
     }
   )
+
+  it("carries the operator's annotations to each host, and refuses those that undo the profile's", () => {
+    const scheme = { 'alb.ingress.kubernetes.io/scheme': 'internet-facing' }
+    const { metadata } = find(manifestsOf(stackFor('alb', { annotations: scheme })), 'Ingress', 'gateway')
+    expect(metadata.annotations).toMatchObject(scheme)
+    for (const [controller, key, value] of [
+      ['alb', 'alb.ingress.kubernetes.io/target-type', 'instance'],
+      ['kong-gateway', 'konghq.com/response-buffering', 'true']
+    ] as const) {
+      expect(() => manifestsOf(stackFor(controller, { annotations: { [key]: value } }))).toThrow(
+        `Sluice sets ${key} to ${{ instance: 'ip', true: 'false' }[value]}, so annotations can't say ${value}`
+      )
+    }
+  })
+
+  it('has its main object at the id Resource, so an operator can patch it', () => {
+    for (const controller of ['kong', 'istio', 'gke-gateway'] as const) {
+      const [first] = manifestsOf(stackFor(controller)).filter(({ kind }) => ['Ingress', 'Gateway'].includes(kind))
+      expect(first?.metadata.name).toBe('gateway')
+    }
+  })
 })

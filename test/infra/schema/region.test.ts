@@ -4,7 +4,7 @@ import { model, problemsOf, region, stackOf } from '../stacks.ts'
 
 const withRegion = (changes: object) => stackOf({ regions: [{ ...region(), ...changes }] })
 const withMaker = (maker: string, secrets: object[], changes: object = {}) =>
-  withRegion({ ...changes, secrets, cluster: { apis: [maker] } })
+  withRegion({ secrets, cluster: { apis: [maker] }, ...changes })
 const externalKeys = {
   source: 'external-secrets',
   name: 'api-keys',
@@ -68,9 +68,10 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
   [
     'a certificate that two would fill',
     withMaker('external-secrets', [{ ...externalKeys, name: 'tls', type: 'kubernetes.io/tls' }], {
+      cluster: { apis: ['external-secrets', 'cert-manager'] },
       ingress: { ...region().ingress, tls: { secretName: 'tls', clusterIssuer: 'acme' } }
     }),
-    /secrets\[0\]\.name: cert-manager fills tls; leave out this Secret, or ingress\.tls\.clusterIssuer/
+    /secrets\[0\]\.name: cert-manager fills tls; leave out this Secret, or tls\.clusterIssuer/
   ],
   [
     'a value that is not sealed',

@@ -1,0 +1,71 @@
+// The way into a region, as its schema describes it, in the terms of the ingress profiles.
+import type { ConfigInput, TimeBudget } from '../../gateway/contract.ts'
+import type { IngressProfile, Route, WayIn } from '../constructs/ingress-profiles/profile.ts'
+import { renderDnsAnnotations } from '../lib/external-dns.ts'
+import type { Region } from '../schema.ts'
+
+/** How long a resolver may keep the answer for a shared host: a region that is gone has to be forgotten soon. */
+const SHARED_TTL_SECONDS = 60
+
+/** The region's hosts, its limits and who is let in; `serviceName` and `port` are the gateway's. */
+export function wayInOf(region: Region, budget: TimeBudget['ingress'], serviceName: string, port: number): WayIn {
+  const { ingress, namespace } = region
+  const className = ingress.gatewayClassName ?? ingress.ingressClassName
+  return {
+    namespace,
+    serviceName,
+    port,
+    limits: { ...budget, maxBodyBytes: region.gateway.maxBodyBytes },
+    routes: [ownRoute(region, serviceName), ...sharedRoutes(region, `${serviceName}-shared`)],
+    ...(className === undefined ? {} : { className }),
+    ...(ingress.gateway === undefined ? {} : { gateway: ingress.gateway }),
+    ...(ingress.hsts === undefined ? {} : { hsts: ingress.hsts }),
+    ...(ingress.allowFrom === undefined ? {} : { allowFrom: ingress.allowFrom }),
+    ...(ingress.clientCa === undefined ? {} : { clientCaSecretName: ingress.clientCa.name })
+  }
+}
+
+/** Whoever is in front has to give up a connection first: the next request would meet the close otherwise. */
+const KEEP_ALIVE_MARGIN_SECONDS = 20
+
+/** How long the gateway keeps connections, where the controller keeps them for longer than the gateway's default. */
+export function keepAliveOf(profile: IngressProfile, wayIn: WayIn): Pick<ConfigInput, 'keepAliveMs'> {
+  const seconds = profile.keepsConnectionsSeconds?.(wayIn)
+  return seconds === undefined ? {} : { keepAliveMs: (seconds + KEEP_ALIVE_MARGIN_SECONDS) * 1000 }
+}
+
+/** What the hosts take for granted of whoever runs DNS and cert-manager. */
+export function noticeHosts({ ingress: { sharedHost } }: Region): string[] {
+  if (sharedHost === undefined) return []
+  const { host, healthCheckId, tls } = sharedHost
+  return [
+    `${host}: external-dns has to run with provider aws in every region, each with a txtOwnerId of its own.`,
+    ...(healthCheckId === undefined
+      ? [`${host} has no healthCheckId: Route 53 goes on sending clients to a region that is down.`]
+      : []),
+    ...(tls?.clusterIssuer === undefined
+      ? []
+      : [`${host}: its issuer has to solve DNS-01; a challenge by HTTP-01 may be asked of another region.`])
+  ]
+}
+
+function ownRoute({ ingress }: Region, name: string): Route {
+  const annotations = {
+    ...ingress.annotations,
+    ...(ingress.dns === undefined ? {} : renderDnsAnnotations({ ttlSeconds: ingress.dns.ttlSeconds }))
+  }
+  return { name, host: ingress.host, ...ingress.tls, ...(Object.keys(annotations).length === 0 ? {} : { annotations }) }
+}
+
+function sharedRoutes({ name: regionName, ingress }: Region, name: string): Route[] {
+  const { sharedHost, dns } = ingress
+  if (sharedHost === undefined) return []
+  const { host, tls, routing, healthCheckId } = sharedHost
+  const record = {
+    ttlSeconds: dns?.ttlSeconds ?? SHARED_TTL_SECONDS,
+    setIdentifier: regionName,
+    routing,
+    ...(healthCheckId === undefined ? {} : { healthCheckId })
+  }
+  return [{ name, host, ...tls, annotations: { ...ingress.annotations, ...renderDnsAnnotations(record) } }]
+}

@@ -1,0 +1,24 @@
+// Streaming through any implementation of the Gateway API, with what the API itself has.
+import { noticeAttached, proxiesOf, renderGatewayRoutes } from './gateway-routes.ts'
+import type { ObjectProfile } from './profile.ts'
+
+/**
+ * The API knows one timer, for a whole answer, and neither buffering nor idle timers. Implementations that need more have
+ * a profile of their own.
+ */
+export const gatewayApi: ObjectProfile = {
+  name: 'gateway-api',
+  routedBy: 'objects',
+  docs: 'https://gateway-api.sigs.k8s.io/guides/http-timeouts/',
+  origin: (wayIn) => ({
+    ...proxiesOf(wayIn),
+    guess: 'the pods of its proxies are taken for those that are labelled gateway.networking.k8s.io/gateway-name'
+  }),
+  serviceAnnotations: () => ({}),
+  objects: (wayIn) => renderGatewayRoutes(wayIn, {}),
+  notices: (wayIn) => [
+    `gateway-api: HTTPRoute timeouts are Extended support: see that the implementation lists HTTPRouteRequestTimeout, buffers no response, and that its own idle timers are ${wayIn.limits.readTimeoutSeconds}s or more.`,
+    `gateway-api: let the implementation's pods drain for ${wayIn.limits.drainSeconds}s or more.`,
+    ...noticeAttached('gateway-api', wayIn)
+  ]
+}
