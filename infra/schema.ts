@@ -4,6 +4,7 @@ import { describeProblems } from '../gateway/contract.ts'
 import { findConflicts } from './schema/conflicts.ts'
 import { modelSchema } from './schema/model.ts'
 import { regionSchema } from './schema/region.ts'
+import { findScalingConflicts } from './schema/scaling-conflicts.ts'
 
 const stackSchema = z.strictObject({
   models: z.array(modelSchema).min(1).max(256),
@@ -36,7 +37,11 @@ export class StackError extends Error {
  */
 export function parseStack(input: unknown): Stack {
   const parsed = stackSchema.safeParse(input)
-  const problems = [...(parsed.success ? [] : describeProblems(parsed.error)), ...findConflicts(input)]
+  const problems = [
+    ...(parsed.success ? [] : describeProblems(parsed.error)),
+    ...findConflicts(input),
+    ...findScalingConflicts(input)
+  ]
   if (!parsed.success || problems.length > 0) throw new StackError(problems)
   return parsed.data
 }

@@ -8,7 +8,7 @@ export interface Identity {
   readonly instance: string
   /** The program's version, a label that selectors never hold. */
   readonly version?: string
-  readonly component: 'engine' | 'gateway' | 'ingress' | 'model-cache' | 'namespace'
+  readonly component: 'engine' | 'gateway' | 'ingress' | 'model-cache' | 'monitoring' | 'namespace'
 }
 
 /** Kubernetes' recommended labels. https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/ */

@@ -1,6 +1,7 @@
 // Finds what two parts of a stack disagree on: equal names, and models that are placed but not there.
 
-type Fields = Readonly<Record<string, unknown>>
+/** An object that nobody has checked yet. */
+export type Fields = Readonly<Record<string, unknown>>
 
 /**
  * Compares names over a stack that may be wrong elsewhere, so one run shows every problem: what is no string is left to
@@ -54,7 +55,8 @@ function findRepeated(items: readonly Fields[], path: string, field: string): st
   })
 }
 
-function listOf(value: unknown, key: string): Fields[] {
+/** The objects of a list that may not be one; what is no object counts as an empty one. */
+export function listOf(value: unknown, key: string): Fields[] {
   const list = isFields(value) ? value[key] : undefined
   return Array.isArray(list) ? list.map((item) => (isFields(item) ? item : {})) : []
 }

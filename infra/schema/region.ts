@@ -5,6 +5,7 @@ import { DNS_LABEL, HOST_NAME } from '../lib/names.ts'
 import { clusterSchema } from './cluster.ts'
 import { gatewaySchema } from './gateway.ts'
 import { ingressSchema } from './ingress.ts'
+import { monitoringSchema } from './monitoring.ts'
 import { named } from './parts.ts'
 import { placementSchema } from './placement.ts'
 
@@ -18,5 +19,6 @@ export const regionSchema = z.strictObject({
   budget: timeBudgetSchema.prefault({}),
   gateway: gatewaySchema,
   ingress: ingressSchema,
+  monitoring: monitoringSchema.prefault({}),
   placements: z.array(placementSchema).min(1, 'place at least one model').max(64)
 })
