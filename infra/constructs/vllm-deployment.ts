@@ -27,8 +27,10 @@ export interface VllmDeploymentProps extends VllmContainerProps {
   /** `metadata.name` of Deployment, Service and ServiceAccount; an RFC 1035 label. */
   readonly name: string
   readonly cache: IModelCache
-  /** @default 1 */
+  /** How many there are, or the fewest where they are autoscaled. @default 1 */
   readonly replicas?: number
+  /** An autoscaler owns the number, so none is written that an apply would set back. @default false */
+  readonly autoscaled?: boolean
   /** @default in-place from two replicas on, surge for a single one */
   readonly rollout?: Rollout
   /** Size of /dev/shm in GiB, through which tensor-parallel workers talk. @default 2 for one GPU, 8 for more */
@@ -98,7 +100,7 @@ function renderRollout(
   const loadSeconds = props.loadSeconds ?? DEFAULT_LOAD_SECONDS
   const [maxSurge, maxUnavailable] = rollout === 'surge' ? [1, 0] : [0, 1]
   return {
-    replicas,
+    ...(props.autoscaled ? {} : { replicas }),
     revisionHistoryLimit: 3,
     // A replica may first wait for its predecessor's GPU, then for its image, then for its weights.
     progressDeadlineSeconds: props.budget.terminationGraceSeconds + SCHEDULE_SECONDS + loadSeconds,
