@@ -7,8 +7,10 @@ import { INGRESS_PROFILES } from '../constructs/ingress-profiles/catalog.ts'
 import { Namespace } from '../constructs/namespace.ts'
 import { StreamingIngress } from '../constructs/streaming-ingress.ts'
 import type { Model, Region } from '../schema.ts'
+import { scaleGateway } from './autoscaling.ts'
 import { deployEngines } from './engines.ts'
 import { engineKeysOf, engineNameOf, gatewayConfigOf, placeModels } from './gateway-config.ts'
+import { watchRegion } from './monitoring.ts'
 import { noticeSharedClaims } from './notices.ts'
 
 /** Properties of `RegionalEndpoint`. */
@@ -35,15 +37,18 @@ export class RegionalEndpoint extends Construct {
 
     // kubectl applies files in the order of their names, and everything else needs the namespace.
     new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace })
-    for (const one of placed) deployEngines(chart(engineNameOf(one.model)), one, budget.engine)
-    const gateway = new Gateway(chart('gateway'), 'Gateway', {
+    const engines = placed.map((one) => deployEngines(chart(engineNameOf(one.model)), region, one, budget.engine))
+    const front = chart('gateway')
+    const gateway = new Gateway(front, 'Gateway', {
       ...region.gateway,
+      autoscaled: region.gateway.autoscaling !== undefined,
       name: backend.serviceName,
       config: gatewayConfigOf(region, placed),
       engineKeys: engineKeysOf(placed),
       budget: budget.gateway,
       serviceAnnotations: profile.serviceAnnotations(limits, backend)
     })
+    scaleGateway(front, region, gateway.serviceName, budget.gateway)
     const ingress = new StreamingIngress(chart('ingress'), 'Ingress', {
       ...region.ingress,
       ...region.ingress.tls,
@@ -52,6 +57,9 @@ export class RegionalEndpoint extends Construct {
       limits,
       backend: { ...backend, port: gateway.port }
     })
+    if (region.cluster.apis.includes('prometheus-operator')) {
+      watchRegion(chart('monitoring'), region, gateway, placed, engines)
+    }
     this.notices = [...ingress.notices, ...noticeSharedClaims(region)]
   }
 }
