@@ -2,7 +2,11 @@
 import type { Manifest } from './stacks.ts'
 
 /** Where the library keeps the kinds of a group that is not Kubernetes' own. */
-const CUSTOM_GROUPS: Readonly<Record<string, string>> = { 'traefik.io': '@kubernetes-models/traefik' }
+const CUSTOM_GROUPS: Readonly<Record<string, string>> = {
+  'keda.sh': '@kubernetes-models/keda',
+  'monitoring.coreos.com': '@kubernetes-models/prometheus-operator',
+  'traefik.io': '@kubernetes-models/traefik'
+}
 
 /** Every problem of an object: wrong types and missing fields as the library says them, and unknown fields. */
 export async function findSchemaProblems(object: Manifest): Promise<string[]> {
