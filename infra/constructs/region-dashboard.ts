@@ -1,4 +1,5 @@
 // A region's Grafana dashboard, in a ConfigMap that Grafana's sidecar finds by its label.
+import { createHash } from 'node:crypto'
 import {
   DashboardBuilder,
   DatasourceVariableBuilder,
@@ -49,7 +50,7 @@ function buildDashboard({ namespace, region, gatewayJob }: RegionDashboardProps)
     showGateways(where, is('job', gatewayJob))
   ]
   const dashboard = new DashboardBuilder(`Sluice ${region}`)
-    .uid(`sluice-${region}`.slice(0, UID_LENGTH))
+    .uid(uidOf(region))
     .description('Generated; edits here are lost.')
     .tags(['sluice', 'vllm'])
     .readonly()
@@ -63,6 +64,15 @@ function buildDashboard({ namespace, region, gatewayJob }: RegionDashboardProps)
 
 /** The longest identifier that Grafana takes. */
 const UID_LENGTH = 40
+const HASH_LENGTH = 8
+
+/** The dashboard's address: the region's name, or as much of it as there is room for and a hash that tells two apart. */
+function uidOf(region: string): string {
+  const uid = `sluice-${region}`
+  if (uid.length <= UID_LENGTH) return uid
+  const hash = createHash('sha256').update(region).digest('hex').slice(0, HASH_LENGTH)
+  return `${uid.slice(0, UID_LENGTH - HASH_LENGTH - 1)}-${hash}`
+}
 
 function chooseModels(namespace: string): QueryVariableBuilder {
   const series = select(METRICS.tokens, is('namespace', namespace))
