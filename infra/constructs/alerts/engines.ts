@@ -19,6 +19,7 @@ function watchNone(namespace: string, { pool, scaledToZero, loadSeconds }: Watch
     // From zero the first engine is loaded while its requests wait.
     for: `${scaledToZero ? loadSeconds + PATIENCE_SECONDS : PATIENCE_SECONDS}s`,
     severity: 'critical',
+    labels: { pool },
     summary: `The pool ${pool} has no engine`,
     description: `No gateway reaches an engine of ${pool}, so its requests wait or are refused. Look at the pods of its Deployment: pending for want of a GPU, loading, or crashing.`
   }
@@ -30,6 +31,7 @@ function watchStart(namespace: string, { pool, job, loadSeconds }: WatchedPool):
     expr: `${select('up', is('namespace', namespace), is('job', job))} == 0`,
     for: `${loadSeconds + PATIENCE_SECONDS}s`,
     severity: 'warning',
+    labels: { pool },
     summary: `An engine of ${pool} does not start`,
     description: `{{ $labels.pod }} has not answered for longer than the ${loadSeconds} s that its model may load for. It crashes, loads too slowly, or its metrics can't be reached.`
   }
@@ -43,6 +45,7 @@ function watchMetrics(namespace: string, { pool, servedModelName }: WatchedPool)
     expr: `${up} > 0 unless on () count(${series})`,
     for: '15m',
     severity: 'warning',
+    labels: { pool },
     summary: `Prometheus has no metrics of the engines of ${pool}`,
     description: `The gateway reaches engines of ${pool}, but there is no ${VLLM_METRICS.running} of ${servedModelName}: autoscaling and the alerts on engines are blind. A NetworkPolicy, a monitor that no Prometheus selects, or a vLLM that renamed its metrics.`
   }

@@ -67,7 +67,7 @@ export interface AlertingRule {
   readonly summary: string
   /** What it means and what to look at first. */
   readonly description: string
-  /** Further labels. @default none */
+  /** Further labels; rules of one name need something to tell them apart. @default none */
   readonly labels?: Readonly<Record<string, string>>
 }
 
