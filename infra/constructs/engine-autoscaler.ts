@@ -40,6 +40,9 @@ export interface EngineAutoscalerProps {
 /** A shorter calm is noise: prompts come in bursts, and the autoscaler's own signs are a minute old. */
 const SHORTEST_CALM_SECONDS = 300
 
+/** Up to here a KV cache counts as empty: an engine that keeps a block for itself would never let go of its GPU. */
+const IDLE_KV_USAGE = 0.01
+
 /** A ScaledObject for the engines of one model. */
 export class EngineAutoscaler extends Construct {
   constructor(scope: Construct, id: string, props: EngineAutoscalerProps) {
@@ -73,12 +76,12 @@ function renderTriggers(props: EngineAutoscalerProps): ScaleTrigger[] {
   const orZero = props.minReplicas === 0 ? ' or vector(0)' : ''
   const ofEngines = (metric: string) =>
     sum(select(metric, namespace, is(VLLM_LABELS.model, props.servedModelName))) + orZero
-  const trigger = (name: string, query: string, threshold: number) =>
-    prometheusTrigger(name, props.prometheusUrl, query, threshold)
+  const trigger = (name: string, query: string, threshold: number, activation?: number) =>
+    prometheusTrigger(name, props.prometheusUrl, query, threshold, activation)
   return [
     trigger('queued', ofPool(METRICS.queuedRequests), waiting),
     trigger('active', ofPool(METRICS.activeRequests), active),
     trigger('waiting', ofEngines(VLLM_METRICS.waiting), waiting),
-    trigger('kv-cache', ofEngines(VLLM_METRICS.kvCacheUsage), props.kvUsage ?? 0.8)
+    trigger('kv-cache', ofEngines(VLLM_METRICS.kvCacheUsage), props.kvUsage ?? 0.8, IDLE_KV_USAGE)
   ]
 }

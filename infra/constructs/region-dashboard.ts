@@ -16,7 +16,7 @@ import { is, select } from '../lib/promql.ts'
 import { showLoad, showSpeed } from './dashboards/engines.ts'
 import { showGateways } from './dashboards/gateways.ts'
 import { buildPanel, DATASOURCE, type Row } from './dashboards/panel.ts'
-import { showQueue, showReaders } from './dashboards/readers.ts'
+import { showObjectives, showQueue, showReaders } from './dashboards/readers.ts'
 
 /** Properties of `RegionDashboard`. */
 export interface RegionDashboardProps {
@@ -46,8 +46,8 @@ export class RegionDashboard extends Construct {
 function buildDashboard({ namespace, region, gatewayJob }: RegionDashboardProps) {
   const where = is('namespace', namespace)
   const rows = [
-    ...[showReaders(where), showQueue(where), showLoad(where), showSpeed(where)],
-    showGateways(where, is('job', gatewayJob))
+    ...[showObjectives(where), showReaders(where), showQueue(where)],
+    ...[showLoad(where), showSpeed(where), showGateways(where, is('job', gatewayJob))]
   ]
   const dashboard = new DashboardBuilder(`Sluice ${region}`)
     .uid(uidOf(region))

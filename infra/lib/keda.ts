@@ -45,11 +45,18 @@ export function scaleByKeda(scope: Construct, id: string, props: ScaledObjectPro
 }
 
 /**
- * A query with one value, of which each replica may have `threshold`. No value is an error and not a zero: KEDA would take a
+ * A query with one value, of which each replica may have `threshold`; above `activationThreshold` it leads out of zero and
+ * keeps the last replica. No value is an error and not a zero: KEDA would take a
  * query that matches nothing any more for a calm, and scale down under load. There is no `fallback` either, which overrides
  * what the other triggers ask for (kedacore/keda#6659).
  */
-export function prometheusTrigger(name: string, serverAddress: string, query: string, threshold: number): ScaleTrigger {
+export function prometheusTrigger(
+  name: string,
+  serverAddress: string,
+  query: string,
+  threshold: number,
+  activationThreshold = 0
+): ScaleTrigger {
   return {
     type: 'prometheus',
     name,
@@ -58,7 +65,7 @@ export function prometheusTrigger(name: string, serverAddress: string, query: st
       serverAddress,
       query,
       threshold: String(threshold),
-      activationThreshold: '0',
+      activationThreshold: String(activationThreshold),
       ignoreNullValues: 'false'
     }
   }

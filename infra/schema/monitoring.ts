@@ -4,7 +4,11 @@ import { FIRST_TOKEN_BUCKETS_S } from '../lib/gateway-metrics.ts'
 import { LABEL_KEY, LABEL_VALUE } from '../lib/names.ts'
 import { named } from './parts.ts'
 
-const address = z.url({ protocol: /^https?$/, error: 'use an http:// or https:// address' })
+const address = z
+  .url({ protocol: /^https?$/, error: 'use an http:// or https:// address' })
+  .refine((url) => !URL.canParse(url) || (new URL(url).username === '' && new URL(url).password === ''), {
+    error: 'a secret never stands in a manifest; use an address without credentials'
+  })
 const labels = z.record(named(LABEL_KEY), named(LABEL_VALUE))
 const share = z.number().gt(0).lt(1)
 

@@ -1,11 +1,27 @@
-// The rows of a dashboard that show what readers get, and what waits for an engine.
+// The rows of a dashboard that show what was promised, what readers get, and what waits for an engine.
 import { METRICS } from '../../../gateway/contract.ts'
 import { CAPACITY_CODES, GATEWAY_LABELS, OUTCOMES } from '../../lib/gateway-metrics.ts'
 import { is, isOneOf, type Matcher, rate, select, share, sumBy } from '../../lib/promql.ts'
-import { graph, ofModel, type Row, spread, WINDOW } from './panel.ts'
+import { failedShare, lateShare } from '../alerts/objectives.ts'
+import { graph, type Line, ofModel, type Row, spread, WINDOW } from './panel.ts'
 
 const { model, pool, code, outcome } = GATEWAY_LABELS
 const perSecond = (metric: string, ...matchers: Matcher[]) => rate(select(metric, ...matchers), WINDOW)
+
+/** The recorded shares, as the alerts on burning budgets read them. */
+export function showObjectives(where: Matcher): Row {
+  const over = (recorded: (window: string) => string) =>
+    ['5m', '1h', '6h', '3d'].map((window): Line => {
+      return [`{{${model}}} ${window}`, select(recorded(window), where, ofModel(model))]
+    })
+  return {
+    title: 'Objectives',
+    graphs: [
+      graph('Failed', 'percentunit', "Share of requests that failed by the service's fault.", ...over(failedShare)),
+      graph('Late', 'percentunit', 'Share of first tokens that came too late.', ...over(lateShare))
+    ]
+  }
+}
 
 export function showReaders(where: Matcher): Row {
   const requests = (...more: Matcher[]) => perSecond(METRICS.requests, where, ofModel(model), ...more)

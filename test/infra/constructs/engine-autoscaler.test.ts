@@ -70,6 +70,7 @@ describe('EngineAutoscaler', () => {
     expect(specOf(manifests).minReplicaCount).toBe(0)
     expect(queryOf(manifests, 'queued')).toMatchObject({ activationThreshold: '0' })
     expect(queryOf(manifests, 'queued').query).not.toContain('vector(0)')
+    expect(Number(queryOf(manifests, 'kv-cache').activationThreshold)).toBeGreaterThan(0)
     for (const name of ['waiting', 'kv-cache']) expect(queryOf(manifests, name).query).toMatch(/ or vector\(0\)$/)
   })
 

@@ -113,6 +113,11 @@ const REFUSALS: [title: string, stack: StackInput, ...problems: RegExp[]][] = [
     /monitoring\.prometheusUrl: use an http/,
     /firstTokenSeconds: use a bound of the histogram: 0\.25/,
     /availability: use 0\.94 to 0\.9999/
+  ],
+  [
+    'a password in an address',
+    stackOf({ regions: [watched({ monitoring: { prometheusUrl: 'http://keda:secret@prometheus:9090' } })] }),
+    /monitoring\.prometheusUrl: a secret never stands in a manifest/
   ]
 ]
 
