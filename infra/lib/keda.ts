@@ -46,9 +46,9 @@ export function scaleByKeda(scope: Construct, id: string, props: ScaledObjectPro
 
 /**
  * A query with one value, of which each replica may have `threshold`; above `activationThreshold` it leads out of zero and
- * keeps the last replica. No value is an error and not a zero: KEDA would take a
- * query that matches nothing any more for a calm, and scale down under load. There is no `fallback` either, which overrides
- * what the other triggers ask for (kedacore/keda#6659).
+ * keeps the last replica. No value is an error and not a zero: KEDA would take a query that matches nothing any more for a
+ * calm, and scale down under load. There is no `fallback` either, which overrides what the other triggers ask for
+ * (kedacore/keda#6659).
  */
 export function prometheusTrigger(
   name: string,
