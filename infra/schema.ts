@@ -10,6 +10,7 @@ import { modelSchema } from './schema/model.ts'
 import { applyOverlay, type Overlay } from './schema/overlay.ts'
 import { named } from './schema/parts.ts'
 import { regionSchema } from './schema/region.ts'
+import { findScalingConflicts } from './schema/scaling-conflicts.ts'
 import { findSecretConflicts } from './schema/secret-references.ts'
 
 const stackSchema = z.strictObject({
@@ -62,6 +63,7 @@ export function parseStack(input: unknown): Stack {
     ...(parsed.success ? [] : describeProblems(parsed.error)),
     ...findConflicts(plain),
     ...findEngineConflicts(plain),
+    ...findScalingConflicts(plain),
     ...findSecretConflicts(plain)
   ]
   if (!parsed.success || problems.length > 0) throw new StackError(problems)

@@ -72,8 +72,16 @@ export const stack: StackInput = {
     {
       name: 'eu-west',
       namespace: 'sluice-eu-west',
-      cluster: { kubernetes: '1.33', apis: ['cert-manager', 'external-dns'] },
-      gateway: { image: GATEWAY_IMAGE, replicas: 3, keysSecret: SECRETS.apiKeys },
+      cluster: { kubernetes: '1.33', apis: ['cert-manager', 'external-dns', 'keda', 'prometheus-operator'] },
+      monitoring: {
+        prometheusUrl: 'http://prometheus-operated.monitoring.svc:9090',
+        labels: { release: 'kube-prometheus-stack' }
+      },
+      gateway: {
+        image: GATEWAY_IMAGE,
+        autoscaling: { minReplicas: 3, maxReplicas: 12 },
+        keysSecret: SECRETS.apiKeys
+      },
       ingress: {
         controller: 'f5-nginx',
         host: 'llm.eu-west.example.com',
@@ -85,7 +93,7 @@ export const stack: StackInput = {
       placements: [
         {
           model: 'llama-3-1-8b',
-          replicas: 2,
+          autoscaling: { minReplicas: 2, maxReplicas: 6 },
           cache: { kind: 'new-claim', sizeGiB: 100, storageClassName: 'shared-files', warmUp: true },
           ...gpuNodes('NVIDIA-L40S')
         },

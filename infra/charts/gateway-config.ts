@@ -1,6 +1,7 @@
 // The gateway's configuration of a region: a pool for each engine deployment, found by its Service's name.
 import { type ConfigInput, PORTS } from '../../gateway/contract.ts'
 import { engineKeyFile } from '../constructs/gateway-container.ts'
+import { firstEngineMs } from '../lib/scale-from-zero.ts'
 import type { SecretKey } from '../lib/secret.ts'
 import type { Model, Placement, Region } from '../schema.ts'
 
@@ -34,7 +35,10 @@ export function gatewayConfigOf(region: Region, placed: readonly PlacedModel[]):
     ...(corsOrigins === undefined ? {} : { corsOrigins }),
     budget: region.budget,
     // A gateway that is unready serves nothing, so one model without an engine must not take the others along.
-    pools: placed.map((one) => ({ ...poolOf(region, one), ...(placed.length > 1 ? { waitForEngine: true } : {}) }))
+    pools: placed.map((one) => ({
+      ...poolOf(region, one),
+      ...(placed.length > 1 || isScaledToZero(one.placement) ? { waitForEngine: true } : {})
+    }))
   }
 }
 
@@ -45,7 +49,20 @@ export function engineKeysOf(placed: readonly PlacedModel[]): { file: string; se
   )
 }
 
-function poolOf(region: Region, { model, placement }: PlacedModel): ConfigInput['pools'][number] {
+/** Whether a placed model may have no engine while nobody asks for it. */
+export function isScaledToZero({ autoscaling }: Placement): boolean {
+  return autoscaling?.minReplicas === 0
+}
+
+/** How long a request may wait, where the stack or the model's load decides it. */
+function queueMsOf({ model, placement }: PlacedModel): number | undefined {
+  if (placement.queueMs !== undefined || !isScaledToZero(placement)) return placement.queueMs
+  return firstEngineMs(model.loadSeconds, placement.autoscaling?.pollSeconds ?? 0)
+}
+
+function poolOf(region: Region, one: PlacedModel): ConfigInput['pools'][number] {
+  const { model, placement } = one
+  const queueMs = queueMsOf(one)
   return {
     name: model.name,
     models: [
@@ -63,6 +80,7 @@ function poolOf(region: Region, { model, placement }: PlacedModel): ConfigInput[
     },
     ...(model.engineKeySecret === undefined ? {} : { engineKeyFile: engineKeyFile(model.name) }),
     maxActivePerEngine: model.settings.maxNumSeqs,
-    ...(placement.maxQueued === undefined ? {} : { maxQueued: placement.maxQueued })
+    ...(placement.maxQueued === undefined ? {} : { maxQueued: placement.maxQueued }),
+    ...(queueMs === undefined ? {} : { queueMs })
   }
 }

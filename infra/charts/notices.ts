@@ -6,6 +6,20 @@ import { ADMISSION_MINOR, admissionOf } from '../schema/admission.ts'
 import { enforcedLevelOf } from '../schema/pod-security.ts'
 import type { Region, Stack } from '../schema.ts'
 import type { PlacedModel } from './gateway-config.ts'
+import { noticeHosts } from './way-in.ts'
+
+/** What whoever runs a region's cluster has to see to, beyond what its way in takes for granted. */
+export function noticeRegion(region: Region, placed: readonly PlacedModel[], origin: Origin): string[] {
+  return [
+    ...noticeHosts(region),
+    ...noticeOrigin(region, origin),
+    ...noticeSharedClaims(region),
+    ...noticeSource(region, placed),
+    ...noticeDeviceGroups(placed),
+    ...noticeExceptions(region),
+    ...noticeAdmission(region)
+  ]
+}
 
 /** A sentence for each model that no region places: a stack that has it makes nothing of it. */
 export function noticeUnplaced({ models, regions }: Stack): string[] {
@@ -19,7 +33,7 @@ export function noticeUnplaced({ models, regions }: Stack): string[] {
  * A sentence for each storage class that has to share files. Drivers of shared file systems mostly leave `fsGroup` alone
  * (https://kubernetes.io/docs/tasks/configure-pod-container/security-context/), and engines run as user 2000, group 0.
  */
-export function noticeSharedClaims({ placements }: Region): string[] {
+function noticeSharedClaims({ placements }: Region): string[] {
   const classes = placements.flatMap(({ cache }) =>
     cache.kind === 'new-claim' && cache.accessMode === 'ReadWriteMany' ? [cache.storageClassName ?? ''] : []
   )
@@ -30,17 +44,14 @@ export function noticeSharedClaims({ placements }: Region): string[] {
 }
 
 /** A sentence where nobody can know from where the way in reaches the gateway, unless the region says it. */
-export function noticeOrigin({ ingress, network, networkPolicy }: Region, origin: Origin): string[] {
+function noticeOrigin({ ingress, network, networkPolicy }: Region, origin: Origin): string[] {
   if (networkPolicy === 'none' || network.ingressController !== undefined) return []
   if (origin === 'cilium' || origin.guess === undefined) return []
   return [`${ingress.controller}: ${origin.guess}; name them in network.ingressController.`]
 }
 
 /** A sentence for each placed model that has to be downloaded where the network lets no pod download. */
-export function noticeSource(
-  { name: region, network, networkPolicy }: Region,
-  placed: readonly PlacedModel[]
-): string[] {
+function noticeSource({ name: region, network, networkPolicy }: Region, placed: readonly PlacedModel[]): string[] {
   if (network.modelSource !== 'none' || networkPolicy === 'none') return []
   return placed.flatMap(({ model: { name, settings }, placement: { cache } }) => {
     const { model } = settings
@@ -54,7 +65,7 @@ export function noticeSource(
 }
 
 /** A sentence for each placed model whose pods may find the devices and not be allowed to open them. */
-export function noticeDeviceGroups(placed: readonly PlacedModel[]): string[] {
+function noticeDeviceGroups(placed: readonly PlacedModel[]): string[] {
   return placed
     .filter(
       ({ model, placement }) => profileOf(model.accelerator).needsDeviceGroup && placement.deviceGroups === undefined
@@ -66,7 +77,7 @@ export function noticeDeviceGroups(placed: readonly PlacedModel[]): string[] {
 }
 
 /** A sentence for each exception from Pod Security `restricted`, with what it means for the namespace. */
-export function noticeExceptions(region: Region): string[] {
+function noticeExceptions(region: Region): string[] {
   const level = enforcedLevelOf(region)
   return region.podSecurityExceptions.map(
     ({ model, need, reason }) =>
@@ -75,7 +86,7 @@ export function noticeExceptions(region: Region): string[] {
 }
 
 /** A sentence for a cluster whose API server is too old to refuse anything, unless the stack says that it shall not. */
-export function noticeAdmission(region: Region): string[] {
+function noticeAdmission(region: Region): string[] {
   if (region.admission !== undefined || admissionOf(region) !== 'none') return []
   const { kubernetes } = region.cluster
   return [

@@ -2,24 +2,18 @@
 import { Chart } from 'cdk8s'
 import { Construct } from 'constructs'
 import { deriveTimeBudget, PORTS } from '../../gateway/contract.ts'
-import { Gateway } from '../constructs/gateway.ts'
 import { INGRESS_PROFILES } from '../constructs/ingress-profiles/catalog.ts'
 import { Namespace } from '../constructs/namespace.ts'
 import { StreamingIngress } from '../constructs/streaming-ingress.ts'
 import { enforcedLevelOf } from '../schema/pod-security.ts'
 import type { Model, Region } from '../schema.ts'
 import { deployEngines } from './engines.ts'
-import { engineKeysOf, engineNameOf, gatewayConfigOf, placeModels } from './gateway-config.ts'
+import { deployGateway } from './gateway.ts'
+import { engineNameOf, placeModels } from './gateway-config.ts'
 import { guardRegion } from './guard.ts'
-import {
-  noticeAdmission,
-  noticeDeviceGroups,
-  noticeExceptions,
-  noticeOrigin,
-  noticeSharedClaims,
-  noticeSource
-} from './notices.ts'
-import { keepAliveOf, noticeHosts, wayInOf } from './way-in.ts'
+import { watchRegion } from './monitoring.ts'
+import { noticeRegion } from './notices.ts'
+import { wayInOf } from './way-in.ts'
 
 /** Properties of `RegionalEndpoint`. */
 export interface RegionalEndpointProps {
@@ -46,26 +40,11 @@ export class RegionalEndpoint extends Construct {
     // kubectl applies files in the order of their names, and everything else needs the namespace.
     new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace, enforce: enforcedLevelOf(region) })
     const engines = placed.map((one) => deployEngines(chart(engineNameOf(one.model)), region, one, budget.engine))
-    const gateway = new Gateway(chart('gateway'), 'Gateway', {
-      ...region.gateway,
-      ...(region.imagePullSecrets === undefined ? {} : { imagePullSecrets: region.imagePullSecrets }),
-      name: wayIn.serviceName,
-      config: { ...gatewayConfigOf(region, placed), ...keepAliveOf(profile, wayIn) },
-      engineKeys: engineKeysOf(placed),
-      budget: budget.gateway,
-      serviceAnnotations: profile.serviceAnnotations(wayIn)
-    })
+    const gateway = deployGateway(chart('gateway'), region, placed, budget.gateway, wayIn)
     const ingress = new StreamingIngress(chart('ingress'), 'Ingress', { ...wayIn, profile })
-    guardRegion(this, region, { gateway, engines, origin: profile.origin(wayIn) })
-    this.notices = [
-      ...ingress.notices,
-      ...noticeHosts(region),
-      ...noticeOrigin(region, profile.origin(wayIn)),
-      ...noticeSharedClaims(region),
-      ...noticeSource(region, placed),
-      ...noticeDeviceGroups(placed),
-      ...noticeExceptions(region),
-      ...noticeAdmission(region)
-    ]
+    const origin = profile.origin(wayIn)
+    guardRegion(this, region, { gateway, engines, origin })
+    watchRegion(chart('monitoring'), region, gateway, placed, engines)
+    this.notices = [...ingress.notices, ...noticeRegion(region, placed, origin)]
   }
 }

@@ -33,6 +33,8 @@ export interface GatewayProps extends GatewayContainerProps {
   readonly replicas?: number
   /** Secrets of private registries, in the pod's namespace. @default none */
   readonly imagePullSecrets?: readonly string[]
+  /** An autoscaler owns the number, so none is written that an apply would set back. @default false */
+  readonly autoscaled?: boolean
   /** Annotations of the Service: some ingress controllers read them there. @default none */
   readonly serviceAnnotations?: Readonly<Record<string, string>>
 }
@@ -88,7 +90,7 @@ function renderDeployment(
 ): k8s.DeploymentSpec {
   const selector = selectorOf(identityOf(props))
   return {
-    replicas: props.replicas ?? 2,
+    ...(props.autoscaled ? {} : { replicas: props.replicas ?? 2 }),
     revisionHistoryLimit: 3,
     // Full capacity at all times: a new pod is ready before an old one is told to drain.
     strategy: {

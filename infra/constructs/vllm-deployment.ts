@@ -5,8 +5,9 @@ import { PORTS } from '../../gateway/contract.ts'
 import { profileOf } from '../lib/accelerators.ts'
 import { versionOf } from '../lib/image.ts'
 import { ImageVolumeDeployment, type ImageVolumes } from '../lib/image-volumes.ts'
+import type { ScaleTarget } from '../lib/keda.ts'
 import { labelsOf, selectorOf } from '../lib/labels.ts'
-import { createLeaderWorkerSet } from '../lib/leader-worker-set.ts'
+import { createLeaderWorkerSet, LEADER_WORKER_SET } from '../lib/leader-worker-set.ts'
 import { restrictPod, shareWithNode } from '../lib/pod-security.ts'
 import { renderScheduling, type SchedulingProps } from '../lib/scheduling.ts'
 import { allowOneEviction, spreadReplicas } from '../lib/spread.ts'
@@ -35,8 +36,10 @@ export type Rollout = 'surge' | 'in-place' | 'recreate'
 export interface VllmDeploymentProps extends VllmContainerProps, SchedulingProps {
   /** `metadata.name` of Deployment, Service and ServiceAccount; an RFC 1035 label. */
   readonly name: string
-  /** Engines, each with its own GPUs. @default 1 */
+  /** Engines, each with its own GPUs, or the fewest where they are autoscaled. @default 1 */
   readonly replicas?: number
+  /** An autoscaler owns the number, so none is written that an apply would set back. @default false */
+  readonly autoscaled?: boolean
   /** How a new version replaces the old one. @default in-place from two replicas on, surge for a single one */
   readonly rollout?: Rollout
   /** Size of /dev/shm in GiB, through which tensor-parallel workers talk. @default 2 for one NVIDIA GPU, 8 for more */
@@ -58,6 +61,8 @@ export class VllmDeployment extends Construct {
   readonly selectorLabels: Record<string, string>
   /** The labels of a replica's other pods, where it is several. */
   readonly workerLabels?: Record<string, string>
+  /** What has the number of replicas. */
+  readonly scaleTarget: ScaleTarget
   /** Who fills its cache before it starts, where somebody does. */
   readonly warmUp?: WarmUp
 
@@ -76,8 +81,8 @@ export class VllmDeployment extends Construct {
       metadata: { ...metadata, ...annotate(props.serviceAccountAnnotations) },
       automountServiceAccountToken: false
     })
-    if ((props.nodes ?? 1) === 1) createDeployment(this, props, metadata)
-    else createGroups(this, props, metadata)
+    this.scaleTarget =
+      (props.nodes ?? 1) === 1 ? createDeployment(this, props, metadata) : createGroups(this, props, metadata)
     new k8s.KubeService(this, 'Service', {
       metadata,
       spec: {
@@ -100,7 +105,7 @@ interface Metadata {
 const annotate = (annotations: Readonly<Record<string, string>> | undefined) =>
   annotations === undefined ? {} : { annotations }
 
-function createDeployment(scope: Construct, props: VllmDeploymentProps, metadata: Metadata): void {
+function createDeployment(scope: Construct, props: VllmDeploymentProps, metadata: Metadata): ScaleTarget {
   const selector = selectorOf({ name: 'vllm', instance: props.name })
   const spec = {
     ...renderRollout(props),
@@ -108,19 +113,21 @@ function createDeployment(scope: Construct, props: VllmDeploymentProps, metadata
     template: { metadata: { labels: metadata.labels }, spec: renderPod(props, selector) }
   }
   new ImageVolumeDeployment(scope, 'Resource', { metadata, spec }, imagesOf(props))
+  return { apiVersion: 'apps/v1', kind: 'Deployment', name: metadata.name }
 }
 
 /**
  * Groups of pods, whose leaders alone have the labels that the Service selects. The controller has a Service of the
  * groups' own name, so that differs from the engines'.
  */
-function createGroups(scope: Construct, props: VllmDeploymentProps, metadata: Metadata): void {
+function createGroups(scope: Construct, props: VllmDeploymentProps, metadata: Metadata): ScaleTarget {
   const replicas = props.replicas ?? 1
-  const [maxSurge, maxUnavailable] = budgetOf(props.rollout ?? defaultRollout(replicas), replicas)
+  const [maxSurge, maxUnavailable] = BUDGETS[props.rollout ?? defaultRollout(replicas)]
   const worker = workerIdentity(props)
+  const name = `${props.name}-lws`
   createLeaderWorkerSet(scope, 'Resource', {
-    metadata: { ...metadata, name: `${props.name}-lws` },
-    replicas,
+    metadata: { ...metadata, name },
+    ...(props.autoscaled ? {} : { replicas }),
     size: props.nodes ?? 1,
     maxSurge,
     maxUnavailable,
@@ -134,6 +141,7 @@ function createGroups(scope: Construct, props: VllmDeploymentProps, metadata: Me
     },
     images: imagesOf(props)
   })
+  return { ...LEADER_WORKER_SET, name }
 }
 
 /** Where a replica is a group, a worker's eviction ends all of it, so workers count, too. */
@@ -156,16 +164,7 @@ const imagesOf = ({ cache }: VllmDeploymentProps): ImageVolumes =>
 const defaultRollout = (replicas: number): Rollout => (replicas > 1 ? 'in-place' : 'surge')
 
 /** Replicas beyond the wanted ones, and short of them, while a new version replaces the old one. */
-function budgetOf(rollout: Rollout, replicas: number): [maxSurge: number, maxUnavailable: number] {
-  switch (rollout) {
-    case 'surge':
-      return [1, 0]
-    case 'in-place':
-      return [0, 1]
-    case 'recreate':
-      return [0, replicas]
-  }
-}
+const BUDGETS = { surge: [1, 0], 'in-place': [0, 1], recreate: [0, '100%'] } as const
 
 function renderRollout(
   props: VllmDeploymentProps
@@ -174,9 +173,8 @@ function renderRollout(
   const rollout = props.rollout ?? defaultRollout(replicas)
   const loadSeconds = props.loadSeconds ?? DEFAULT_LOAD_SECONDS
   const downloadSeconds = props.cache.warmUp?.seconds ?? 0
-  const [maxSurge, maxUnavailable] = budgetOf(rollout, replicas)
   return {
-    replicas,
+    ...(props.autoscaled ? {} : { replicas }),
     revisionHistoryLimit: 3,
     // A replica may first wait for its predecessor's GPU, then for its image, then for its weights.
     progressDeadlineSeconds: props.budget.terminationGraceSeconds + SCHEDULE_SECONDS + downloadSeconds + loadSeconds,
@@ -186,8 +184,8 @@ function renderRollout(
         : {
             type: 'RollingUpdate',
             rollingUpdate: {
-              maxSurge: k8s.IntOrString.fromNumber(maxSurge),
-              maxUnavailable: k8s.IntOrString.fromNumber(maxUnavailable)
+              maxSurge: k8s.IntOrString.fromNumber(BUDGETS[rollout][0]),
+              maxUnavailable: k8s.IntOrString.fromNumber(BUDGETS[rollout][1])
             }
           }
   }

@@ -17,6 +17,7 @@ export interface Identity {
     | 'gitops'
     | 'ingress'
     | 'model-cache'
+    | 'monitoring'
     | 'namespace'
     | 'network'
     | 'secret'

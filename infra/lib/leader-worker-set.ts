@@ -10,13 +10,13 @@ export const LEADER_WORKER_SET = { apiVersion: 'leaderworkerset.x-k8s.io/v1', ki
 /** Properties of a LeaderWorkerSet. */
 export interface LeaderWorkerSetProps {
   readonly metadata: { readonly name: string; readonly labels: Record<string, string> }
-  /** Groups. */
-  readonly replicas: number
+  /** Groups. @default an autoscaler has the number */
+  readonly replicas?: number
   /** Pods of a group, the leader among them. */
   readonly size: number
   /** Groups beyond `replicas`, and short of it, during a rollout; not both 0. */
   readonly maxSurge: number
-  readonly maxUnavailable: number
+  readonly maxUnavailable: number | '100%'
   readonly leader: k8s.PodTemplateSpec
   readonly worker: k8s.PodTemplateSpec
   /** Images that every pod has as volumes. */
@@ -36,7 +36,7 @@ export function createLeaderWorkerSet(scope: Construct, id: string, props: Leade
     ...LEADER_WORKER_SET,
     metadata: props.metadata,
     spec: {
-      replicas: props.replicas,
+      ...(props.replicas === undefined ? {} : { replicas: props.replicas }),
       startupPolicy: 'LeaderCreated',
       rolloutStrategy: {
         type: 'RollingUpdate',

@@ -101,7 +101,7 @@ function findImageProblems({ settings, adapters = [] }: Model, { cache }: Placem
 /** The most groups whose names, with all that controllers append, stay within the 63 characters of a label. */
 const MAX_GROUPS = 100
 
-function findGroupProblems({ nodes }: Model, { cache, replicas }: Placement, cluster: Cluster): Found[] {
+function findGroupProblems({ nodes }: Model, { cache, replicas, autoscaling }: Placement, cluster: Cluster): Found[] {
   if (nodes === 1) return []
   const found: Found[] = []
   if (!cluster.apis.includes('leader-worker-set')) {
@@ -113,6 +113,7 @@ function findGroupProblems({ nodes }: Model, { cache, replicas }: Placement, clu
   if ('accessMode' in cache && cache.accessMode === 'ReadWriteOnce') {
     found.push(['cache.accessMode', `an engine on ${nodes} nodes can't share a volume of one; use ReadWriteMany`])
   }
-  if (replicas > MAX_GROUPS) found.push(['replicas', `use at most ${MAX_GROUPS} engines of several nodes`])
+  const [field, most] = autoscaling ? ['autoscaling.maxReplicas', autoscaling.maxReplicas] : ['replicas', replicas]
+  if (most > MAX_GROUPS) found.push([field, `use at most ${MAX_GROUPS} engines of several nodes`])
   return found
 }

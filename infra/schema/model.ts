@@ -13,7 +13,8 @@ import { findMissingSettings, findSettingsProblems, type Settings, settingsSchem
 
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'use the name of a variable')
 
-const shape = z.strictObject({
+/** A model's fields, each checked by itself. */
+export const modelShape = z.strictObject({
   /** Names the Deployment, the Service and the gateway's pool. */
   name: named(ENGINE_NAME),
   /** The name that clients send. */
@@ -55,11 +56,11 @@ const shape = z.strictObject({
   secretEnv: z.record(variable, secretKey).exactOptional()
 })
 
-type Shape = Partial<Omit<z.output<typeof shape>, 'settings'>>
+type Shape = Partial<Omit<z.output<typeof modelShape>, 'settings'>>
 
 /** One model, its numbers and flags checked against each other and against its vLLM; image and GPUs filled in. */
-export const modelSchema = crossCheck(shape, (written) => {
-  const model: Shape = pickValid(shape, written)
+export const modelSchema = crossCheck(modelShape, (written) => {
+  const model: Shape = pickValid(modelShape, written)
   const settings: Settings = pickValid(settingsSchema, (written as { settings?: unknown } | null)?.settings)
   return [
     ...findAcceleratorProblems({ ...model, settings }),

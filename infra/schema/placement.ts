@@ -1,6 +1,7 @@
 // The schema of a placement: one model in one region, on which nodes and how it is rolled out.
 import { z } from 'zod'
 import { ENGINE_NAME, LABEL_KEY, LABEL_VALUE, OBJECT_NAME } from '../lib/names.ts'
+import { engineScalingSchema } from './autoscaling.ts'
 import { cacheSchema } from './cache.ts'
 import { crossCheck, named, type Problem, pickValid } from './parts.ts'
 
@@ -28,11 +29,15 @@ const placementShape = z.strictObject({
   /** The `name` of one of the stack's models. */
   model: named(ENGINE_NAME),
   replicas: z.int().min(1).max(1000).default(1),
+  /** In place of `replicas`; needs KEDA. */
+  autoscaling: engineScalingSchema.exactOptional(),
   /** Default: in-place from two replicas on, surge for a single one. */
   rollout: z.enum(['surge', 'in-place', 'recreate']).exactOptional(),
   cache: cacheSchema,
   /** How many requests may wait for this model before the next gets 429. Default: the gateway's. */
   maxQueued: z.int().min(0).max(100_000).exactOptional(),
+  /** How long a request waits for a free engine, in ms. Default: the gateway's; from zero engines, until the first is loaded. */
+  queueMs: z.int().min(0).max(3_600_000).exactOptional(),
   nodeSelector: z.record(named(LABEL_KEY), named(LABEL_VALUE)).exactOptional(),
   tolerations: z.array(tolerationSchema).exactOptional(),
   priorityClassName: named(OBJECT_NAME).exactOptional(),
@@ -44,15 +49,16 @@ const placementShape = z.strictObject({
 })
 
 export const placementSchema = crossCheck(placementShape, (written) => {
-  const { replicas, rollout, cache } = pickValid(placementShape, written)
+  const { replicas, autoscaling, rollout, cache } = pickValid(placementShape, written)
+  const [fewest, most] = [autoscaling?.minReplicas ?? replicas, autoscaling?.maxReplicas ?? replicas]
   const problems: Problem[] = []
-  if (rollout === 'in-place' && replicas === 1) {
+  if (rollout === 'in-place' && fewest !== undefined && fewest <= 1) {
     problems.push([
       ['rollout'],
       'in-place stops the only replica; use surge with a spare GPU, two replicas, or recreate'
     ])
   }
-  const alone = replicas === 1 && rollout === 'recreate'
+  const alone = most === 1 && rollout === 'recreate'
   const claimed = cache?.kind === 'new-claim' || cache?.kind === 'claim'
   if (claimed && cache.accessMode === 'ReadWriteOnce' && !alone) {
     problems.push([

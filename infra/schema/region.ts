@@ -6,6 +6,7 @@ import { admissionSchema, findAdmissionProblems } from './admission.ts'
 import { clusterSchema } from './cluster.ts'
 import { gatewaySchema } from './gateway.ts'
 import { findMissingApis, ingressSchema } from './ingress.ts'
+import { monitoringSchema } from './monitoring.ts'
 import { networkPolicySchema, networkSchema } from './network.ts'
 import { crossCheck, named, type Problem, pickValid } from './parts.ts'
 import { placementSchema } from './placement.ts'
@@ -24,6 +25,7 @@ const regionShape = z.strictObject({
   budget: timeBudgetSchema.prefault({}),
   gateway: gatewaySchema,
   ingress: ingressSchema,
+  monitoring: monitoringSchema.prefault({}),
   networkPolicy: networkPolicySchema,
   network: networkSchema.prefault({}),
   admission: admissionSchema,

@@ -39,6 +39,14 @@ export const region = (changes: Partial<RegionInput> = {}): RegionInput => ({
   ...changes
 })
 
+/** A region whose cluster has KEDA and the Prometheus operator. */
+export const watched = (changes: Partial<RegionInput> = {}): RegionInput =>
+  region({
+    cluster: { apis: ['prometheus-operator', 'keda'] },
+    monitoring: { prometheusUrl: 'http://prometheus.monitoring.svc:9090' },
+    ...changes
+  })
+
 export const stackOf = (changes: Partial<StackInput> = {}): StackInput => ({
   models: [model()],
   regions: [region()],

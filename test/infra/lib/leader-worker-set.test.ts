@@ -101,7 +101,7 @@ describe('an engine on several nodes', () => {
       find(groupsOf({ placement }), 'LeaderWorkerSet', `${NAME}-lws`).spec.rolloutStrategy.rollingUpdateConfiguration
     expect(budgetOf({})).toEqual({ maxSurge: 1, maxUnavailable: 0 })
     expect(budgetOf({ replicas: 2 })).toEqual({ maxSurge: 0, maxUnavailable: 1 })
-    expect(budgetOf({ replicas: 2, rollout: 'recreate' })).toEqual({ maxSurge: 0, maxUnavailable: 2 })
+    expect(budgetOf({ replicas: 2, rollout: 'recreate' })).toEqual({ maxSurge: 0, maxUnavailable: '100%' })
   })
 
   it.each<[title: string, changes: Parameters<typeof stackWith>[0], problem: RegExp]>([

@@ -1,0 +1,102 @@
+// The alerts on engines: none, one that can't be reached, one that does not start, full KV caches, preemptions.
+import { METRICS } from '../../../gateway/contract.ts'
+import { GATEWAY_LABELS } from '../../lib/gateway-metrics.ts'
+import { is, plain, rate, select, sumBy } from '../../lib/promql.ts'
+import { VLLM_LABELS, VLLM_METRICS } from '../../lib/vllm-metrics.ts'
+import { enginesUp, queuedRequests } from './capacity.ts'
+import type { AlertingRule, RuleGroup, Watched, WatchedPool } from './rule.ts'
+
+/** A rollout, a node's drain or one bad probe is no reason to call anybody. */
+const PATIENCE_SECONDS = 300
+
+function watchNone(namespace: string, { pool, scaledToZero, loadSeconds }: WatchedPool): AlertingRule {
+  const ofPool = [is('namespace', namespace), is(GATEWAY_LABELS.pool, pool)]
+  const none = `${select(enginesUp, ...ofPool)} == 0`
+  const waiting = ` and on (${GATEWAY_LABELS.pool}) ${select(queuedRequests, ...ofPool)} > 0`
+  return {
+    alert: 'SluiceNoEngine',
+    expr: scaledToZero ? none + waiting : none,
+    // From zero the first engine is loaded while its requests wait.
+    for: `${scaledToZero ? loadSeconds + PATIENCE_SECONDS : PATIENCE_SECONDS}s`,
+    severity: 'critical',
+    labels: { pool },
+    summary: `The pool ${pool} has no engine`,
+    description: `No gateway reaches an engine of ${pool}, so its requests wait or are refused. Look at the pods of its Deployment: pending for want of a GPU, loading, or crashing.`
+  }
+}
+
+function watchStart(namespace: string, { pool, job, loadSeconds }: WatchedPool): AlertingRule {
+  return {
+    alert: 'SluiceEngineStuck',
+    expr: `${select('up', is('namespace', namespace), is('job', job))} == 0`,
+    for: `${loadSeconds + PATIENCE_SECONDS}s`,
+    severity: 'warning',
+    labels: { pool },
+    summary: `An engine of ${pool} does not start`,
+    description: `{{ $labels.pod }} has not answered for longer than the ${loadSeconds} s that its model may load for. It crashes, loads too slowly, or its metrics can't be reached.`
+  }
+}
+
+function watchMetrics(namespace: string, { pool, servedModelName }: WatchedPool): AlertingRule {
+  const series = select(VLLM_METRICS.running, is('namespace', namespace), is(VLLM_LABELS.model, servedModelName))
+  const up = select(enginesUp, is('namespace', namespace), is(GATEWAY_LABELS.pool, pool))
+  return {
+    alert: 'SluiceEngineMetricsMissing',
+    expr: `${up} > 0 unless on () count(${series})`,
+    for: '15m',
+    severity: 'warning',
+    labels: { pool },
+    summary: `Prometheus has no metrics of the engines of ${pool}`,
+    description: `The gateway reaches engines of ${pool}, but there is no ${VLLM_METRICS.running} of ${servedModelName}: autoscaling and the alerts on engines are blind. A NetworkPolicy, a monitor that no Prometheus selects, or a vLLM that renamed its metrics.`
+  }
+}
+
+function watchHealth(namespace: string): AlertingRule {
+  const { pool, endpoint } = GATEWAY_LABELS
+  return {
+    alert: 'SluiceEngineDown',
+    expr: `min by (${pool}, ${endpoint}) (${select(METRICS.engineUp, is('namespace', namespace))}) == 0`,
+    for: `${PATIENCE_SECONDS}s`,
+    severity: 'warning',
+    summary: `The engine {{ $labels.${endpoint} }} of {{ $labels.${pool} }} does not answer`,
+    description: `A gateway can't use {{ $labels.${endpoint} }} though Kubernetes calls its pod ready: vLLM's engine process has died, or the way to it is closed.`
+  }
+}
+
+function watchMemory({ namespace, thresholds }: Watched): AlertingRule[] {
+  const by = [VLLM_LABELS.model, 'pod']
+  const where = is('namespace', namespace)
+  const preemptions = sumBy(by, rate(select(VLLM_METRICS.preemptions, where), '10m'))
+  const of = `{{ $labels.pod }} (${`{{ $labels.${VLLM_LABELS.model} }}`})`
+  return [
+    {
+      alert: 'SluiceKvCacheFull',
+      expr: `max by (${by.join(', ')}) (${select(VLLM_METRICS.kvCacheUsage, where)}) > ${plain(thresholds.kvUsage)}`,
+      for: '10m',
+      severity: 'warning',
+      summary: `The KV cache of ${of} is full`,
+      description: `{{ $value | humanizePercentage }} of the KV cache of ${of} is in use: new requests wait in the engine and running ones are preempted. More engines, a lower maxNumSeqs, or a shorter maxModelLen.`
+    },
+    {
+      alert: 'SluicePreemptions',
+      expr: `${preemptions} * 60 > ${plain(thresholds.preemptionsPerMinute)}`,
+      for: '10m',
+      severity: 'warning',
+      summary: `${of} throws out sequences and computes them again`,
+      description: `{{ $value | humanize }} preemptions a minute at ${of}: more sequences run than its KV cache holds, and readers see pauses. A lower maxNumSeqs, or more engines.`
+    }
+  ]
+}
+
+/** The rules on engines. */
+export function watchEngines(watched: Watched): RuleGroup {
+  const { namespace, pools } = watched
+  return {
+    name: 'sluice-engines',
+    rules: [
+      ...pools.flatMap((pool) => [watchNone, watchStart, watchMetrics].map((watch) => watch(namespace, pool))),
+      watchHealth(namespace),
+      ...watchMemory(watched)
+    ]
+  }
+}
