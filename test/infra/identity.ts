@@ -6,7 +6,8 @@ export type Identities = Readonly<Record<string, Readonly<Record<string, unknown
 
 /**
  * The immutable fields of each kind that has some. Of a claim's spec everything is, but for a larger request
- * (https://kubernetes.io/docs/concepts/storage/persistent-volumes/); a Service may only keep its address.
+ * (https://kubernetes.io/docs/concepts/storage/persistent-volumes/); a Service may only keep its address. Of the kinds that
+ * Kubernetes does not have itself, none fixes a field that is set here; a LeaderWorkerSet only its subgroups' size.
  */
 const IMMUTABLE: Readonly<Record<string, readonly string[]>> = {
   Deployment: ['spec.selector'],
