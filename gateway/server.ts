@@ -1,9 +1,9 @@
 // The HTTP server: request ids, bodies, CORS, and the one place where an error before the head becomes a response.
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import cors from '@fastify/cors'
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { ENGINE_PATHS, HEADERS, PATHS } from './contract.ts'
+import { createCors } from './cors.ts'
 import { GatewayError, retryAfterSeconds, toOpenAiError } from './errors.ts'
 
 export interface ServerOptions {
@@ -54,20 +54,14 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
       sendError(reply, toGatewayError(error, options.maxBodyBytes))
     }
   })
+  const answerCors = createCors(options.corsOrigins)
   let openResponses = 0
   server.addHook('onRequest', (request, reply, done) => {
     openResponses++
     reply.raw.once('close', () => openResponses--)
     reply.header(HEADERS.requestId, request.id)
     if (!deps.keepsConnections()) reply.header('connection', 'close')
-    done()
-  })
-  server.register(cors, {
-    origin: options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins],
-    methods: ['GET', 'HEAD', 'POST'],
-    exposedHeaders: [HEADERS.requestId, HEADERS.maxTokens, 'retry-after', 'server-timing'],
-    maxAge: 600,
-    strictPreflight: false
+    if (!answerCors(request, reply)) done()
   })
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {

@@ -1,5 +1,5 @@
 // API keys: from an Authorization header to a principal, without the keys themselves being stored anywhere.
-import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { Principal } from '../call.ts'
 import type { KeyFile } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
@@ -15,10 +15,32 @@ export function hashKey(salt: string, key: string): string {
   return createHasher(salt)(key)
 }
 
-/** `hashKey` under one salt. The salt is made a key object once: making it anew costs ten times as much as the hash. */
+/** SHA-256 works on blocks of so many bytes. */
+const BLOCK_BYTES = 64
+const DIGEST_BYTES = 32
+/** Longer than any key that `npm run keys` makes. */
+const USUAL_KEY_BYTES = 256
+
+/**
+ * `hashKey` under one salt: HMAC as RFC 2104 builds it, of two one-shot hashes over memory that is made once. Node's
+ * `createHmac` looks its algorithm up anew each time, which takes longer than the hashing itself.
+ */
 function createHasher(salt: string): (key: string) => string {
-  const secret = createSecretKey(salt, 'base64')
-  return (key) => createHmac('sha256', secret).update(key).digest('hex')
+  const given = Buffer.from(salt, 'base64')
+  const secret = given.length > BLOCK_BYTES ? hash('sha256', given, 'buffer') : given
+  const pad = (byte: number, more: number) =>
+    Buffer.alloc(BLOCK_BYTES + more, byte).map((value, i) => value ^ (i < BLOCK_BYTES ? (secret[i] ?? 0) : 0))
+  const usual = Buffer.from(pad(0x36, USUAL_KEY_BYTES).buffer)
+  const outer = Buffer.from(pad(0x5c, DIGEST_BYTES).buffer)
+  return (key) => {
+    const bytes = Buffer.byteLength(key)
+    const inner =
+      bytes <= USUAL_KEY_BYTES ? usual : Buffer.concat([usual.subarray(0, BLOCK_BYTES)], BLOCK_BYTES + bytes)
+    const end = BLOCK_BYTES + inner.write(key, BLOCK_BYTES)
+    outer.write(hash('sha256', inner.subarray(0, end), 'hex'), BLOCK_BYTES, 'hex')
+    inner.fill(0, BLOCK_BYTES, end)
+    return hash('sha256', outer, 'hex')
+  }
 }
 
 export interface Keys {

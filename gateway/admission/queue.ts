@@ -56,6 +56,7 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
   // those who hold a slot and are at no engine yet, or between two, have a claim on the room that there is
   const isFree = ({ pool, active }: Line) => deps.roomOf(pool) > active - deps.inFlightOf(pool)
   const pump = (line: Line) => {
+    if (line.waiting.size === 0) return
     for (const enter of line.waiting) {
       if (!isFree(line)) return
       enter()
@@ -66,10 +67,10 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
       const line = lines.get(deps.poolOf(call.model))
       if (line === undefined) return refused('no_engine')
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
-      if (line.waiting.size === 0 && isFree(line)) return take(line, () => pump(line))
+      if (line.waiting.size === 0 && isFree(line)) return new HeldSlot(line, pump)
       if (!line.limits.waitForEngine && !deps.hasEngine(line.pool)) return refused('no_engine')
       if (line.waiting.size >= line.limits.maxQueued) return refused('queue_full')
-      return wait(line, waiter, () => pump(line))
+      return wait(line, waiter, pump)
     },
     pump() {
       for (const line of lines.values()) pump(line)
@@ -78,18 +79,24 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
   }
 }
 
-/** Takes a slot; giving it back twice counts once. */
-function take(line: Line, pump: () => void): Slot {
-  line.active++
-  let held = true
-  return {
-    refused: undefined,
-    [Symbol.dispose]() {
-      if (!held) return
-      held = false
-      line.active--
-      pump()
-    }
+/** A slot that is taken; giving it back twice counts once. */
+class HeldSlot implements Slot {
+  readonly refused = undefined
+  readonly #line: Line
+  readonly #pump: (line: Line) => void
+  #held = true
+
+  constructor(line: Line, pump: (line: Line) => void) {
+    this.#line = line
+    this.#pump = pump
+    line.active++
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#line.active--
+    this.#pump(this.#line)
   }
 }
 
@@ -99,7 +106,7 @@ function refused(code: ErrorCode): Slot {
 }
 
 /** Stands in line until a slot is free, the wait is too long, or the request has ended. */
-function wait(line: Line, waiter: Waiter, pump: () => void): Promise<Slot> {
+function wait(line: Line, waiter: Waiter, pump: (line: Line) => void): Promise<Slot> {
   return new Promise((resolve) => {
     const leave = (slot: Slot) => {
       clearTimeout(timer)
@@ -107,7 +114,7 @@ function wait(line: Line, waiter: Waiter, pump: () => void): Promise<Slot> {
       waiter.onStop(undefined)
       resolve(slot)
     }
-    const enter = () => leave(take(line, pump))
+    const enter = () => leave(new HeldSlot(line, pump))
     const timer = setTimeout(() => leave(refused('queue_timeout')), line.limits.queueMs)
     line.waiting.add(enter)
     waiter.onStop((outcome) => leave({ refused: outcome, [Symbol.dispose]() {} }))

@@ -39,42 +39,71 @@ export function readJsonBody(bytes: Buffer): JsonBody {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new GatewayError('invalid_json', { message: 'The request body must be a JSON object.' })
   }
-  const last = new Map(members.map((member) => [member.key, member]))
   const raw = (name: string) => {
-    const member = last.get(name)
+    const member = findLast(members, name)
     return member && bytes.subarray(member.valueStart, member.end)
   }
   return {
     raw,
     get(name) {
-      const value = raw(name)
-      return value && JSON.parse(value.toString('utf8'))
+      const member = findLast(members, name)
+      return member && readValue(bytes, member.valueStart, member.end)
     },
-    with: (fields, once) => compose(bytes, members, last, fields, once)
+    with: (fields, once) => compose(bytes, members, fields, once)
   }
 }
 
-const COMMA = Buffer.from(',')
-const CLOSE = Buffer.from('}')
+/** The last member of that name, which is the one that counts. */
+function findLast(members: readonly Member[], name: string): Member | undefined {
+  for (let i = members.length - 1; i >= 0; i--) if (members[i]?.key === name) return members[i]
+  return undefined
+}
+
+function readValue(bytes: Buffer, start: number, end: number): unknown {
+  const text = bytes.toString('utf8', start, end)
+  return text === 'true' ? true : text === 'false' ? false : JSON.parse(text)
+}
+
+/** A part of the new body: a text of ours, or a range of the old one. */
+type Part = string | { readonly start: number; end: number }
 
 function compose(
   bytes: Buffer,
   members: readonly Member[],
-  last: ReadonlyMap<string, Member>,
   fields: JsonObject,
   once: ReadonlySet<string> | undefined
 ): Buffer {
-  const parts: Buffer[] = [Buffer.from(JSON.stringify(fields).slice(0, -1))]
-  let first = Object.keys(fields).length === 0
+  const parts: Part[] = []
+  let text = JSON.stringify(fields).slice(0, -1)
+  let border = text === '{' ? '' : ','
+  /** The part that ends with the member before, which then goes on with this one and the comma between them. */
+  let open: { readonly start: number; end: number } | undefined
   for (const member of members) {
     const { key, start, valueStart, end } = member
     const counts = once?.has(key) === true
-    if (Object.hasOwn(fields, key) || (counts && last.get(key) !== member)) continue
-    if (!first) parts.push(COMMA)
-    first = false
-    if (counts) parts.push(Buffer.from(`${JSON.stringify(key)}:`), bytes.subarray(valueStart, end))
-    else parts.push(bytes.subarray(start, end))
+    if (Object.hasOwn(fields, key) || (counts && findLast(members, key) !== member)) {
+      open = undefined
+    } else if (open !== undefined && !counts) {
+      open.end = end
+    } else {
+      const range = { start: counts ? valueStart : start, end }
+      parts.push(text + border + (counts ? `${JSON.stringify(key)}:` : ''), range)
+      text = ''
+      border = ','
+      open = range
+    }
   }
-  parts.push(CLOSE)
-  return Buffer.concat(parts)
+  parts.push(`${text}}`)
+  return join(bytes, parts)
+}
+
+function join(bytes: Buffer, parts: readonly Part[]): Buffer {
+  let length = 0
+  for (const part of parts) length += typeof part === 'string' ? Buffer.byteLength(part) : part.end - part.start
+  const joined = Buffer.allocUnsafe(length)
+  let at = 0
+  for (const part of parts) {
+    at += typeof part === 'string' ? joined.write(part, at) : bytes.copy(joined, at, part.start, part.end)
+  }
+  return joined
 }

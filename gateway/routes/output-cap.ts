@@ -5,7 +5,8 @@ import type { JsonBody } from './json-body.ts'
 import { countItems } from './json-scan.ts'
 
 /** The fields that limit the output. */
-const NAMES = ['max_completion_tokens', 'max_tokens']
+const OLDER_NAME = 'max_tokens'
+const NAMES = ['max_completion_tokens', OLDER_NAME]
 /** OpenAI's own bound on `n`. */
 const MAX_N = 128
 
@@ -29,20 +30,26 @@ export function capOutput(path: EnginePath, body: JsonBody, allowed: number): Ou
     const message = `${generated} choices need at least one token each, and ${allowed} tokens are allowed.`
     throw new GatewayError('invalid_request', { message, param: 'n' })
   }
-  const given = NAMES.filter((name) => body.get(name) != null)
-  const asked = given.map((name) => readCount(body, name, Number.MAX_SAFE_INTEGER))
-  const maxTokens = Math.min(share, ...asked)
+  let maxTokens = share
+  const named: string[] = []
+  for (const name of NAMES) {
+    const asked = readCount(body, name, Number.MAX_SAFE_INTEGER)
+    if (asked === undefined) continue
+    named.push(name)
+    maxTokens = Math.min(maxTokens, asked)
+  }
   // text completions know only the older field
-  const named = given.length > 0 && path === '/v1/chat/completions' ? given : [...new Set([...given, 'max_tokens'])]
-  const fields = Object.fromEntries(named.map((name) => [name, maxTokens]))
+  if (!named.includes(OLDER_NAME) && (named.length === 0 || path !== '/v1/chat/completions')) named.push(OLDER_NAME)
+  const fields: Record<string, number> = {}
+  for (const name of named) fields[name] = maxTokens
   return { maxTokens, choices, fields }
 }
 
 /** `best_of` generates more than the answer shows. */
 function countChoices(path: EnginePath, body: JsonBody): { choices: number; generated: number } {
-  const n = body.get('n') == null ? 1 : readCount(body, 'n', MAX_N)
+  const n = readCount(body, 'n', MAX_N) ?? 1
   if (path !== '/v1/completions') return { choices: n, generated: n }
-  const bestOf = body.get('best_of') == null ? n : readCount(body, 'best_of', MAX_N)
+  const bestOf = readCount(body, 'best_of', MAX_N) ?? n
   const prompts = Math.max(1, countPrompts(body.raw('prompt')) + countPrompts(body.raw('prompt_embeds')))
   return { choices: n * prompts, generated: Math.max(n, bestOf) * prompts }
 }
@@ -57,8 +64,10 @@ function countPrompts(prompt: Buffer | undefined): number {
   return list === undefined || isNumber(list.first) ? 1 : list.items
 }
 
-function readCount(body: JsonBody, name: string, max: number): number {
+/** A field that counts; undefined where it is absent or null. */
+function readCount(body: JsonBody, name: string, max: number): number | undefined {
   const value = body.get(name)
+  if (value == null) return undefined
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) return value
   const range = max === Number.MAX_SAFE_INTEGER ? 'of at least 1' : `from 1 to ${max}`
   throw new GatewayError('invalid_request', { message: `${name} must be a whole number ${range}.`, param: name })

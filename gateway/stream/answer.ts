@@ -34,9 +34,9 @@ const isFilled = (value: unknown) =>
   typeof value === 'string' ? value !== '' : Array.isArray(value) ? value.length > 0 : value != null
 
 /** Whether a choice carries generated output: text, reasoning, a tool call, anything but the role. */
-function hasOutput(choice: Choice): boolean {
-  if (isFilled(choice.text)) return true
-  for (const [field, value] of Object.entries(choice.delta ?? {})) if (field !== 'role' && isFilled(value)) return true
+function hasOutput({ text, delta }: Choice): boolean {
+  if (isFilled(text)) return true
+  for (const field in delta) if (field !== 'role' && isFilled(delta[field])) return true
   return false
 }
 
@@ -60,8 +60,8 @@ export class AnswerReader {
   outputEvents = 0
   /** How a plain output event of this stream ends, learnt from the first one: `"finish_reason":null…`. */
   #plainTail: Buffer | undefined
-  /** The choices that have finished, by index. */
-  readonly #finished = new Set<number>()
+  /** The choices that have finished, by index; with one choice nobody need ask which. */
+  #finished: Set<number> | undefined
   readonly #choices: number
 
   /** @param choices how many choices the answer has; with one, most events need no parsing */
@@ -71,7 +71,8 @@ export class AnswerReader {
 
   /** Every choice has finished. */
   get finished(): boolean {
-    return this.#finished.size >= this.#choices
+    if (this.#choices === 1) return this.finishReason !== undefined
+    return (this.#finished?.size ?? 0) >= this.#choices
   }
 
   /** Says what the event in `run` from `start` to `end` is, and keeps what it tells. */
@@ -102,19 +103,29 @@ export class AnswerReader {
       if (typeof code === 'number' && code >= 400 && code <= 599) this.errorStatus = code
       return 'error'
     }
-    const choices = Array.isArray(chunk.choices) ? chunk.choices.filter((choice) => choice != null) : []
-    // beside choices, usage is that of its choice alone
-    if (choices.length === 0 || this.#choices === 1) this.usage = toUsage(chunk.usage) ?? this.usage
-    if (choices.length === 0) return chunk.usage == null ? 'empty' : 'usage'
-    const output = choices.some(hasOutput)
-    if (output) this.outputEvents++
-    const finished = choices.filter((choice) => choice.finish_reason != null)
-    for (const { index, finish_reason } of finished) {
-      this.#finished.add(index ?? 0)
-      this.finishReason = String(finish_reason)
+    const choices = Array.isArray(chunk.choices) ? chunk.choices : []
+    let [seen, output, finish] = [false, false, false]
+    for (const choice of choices) {
+      if (choice == null) continue
+      seen = true
+      output ||= hasOutput(choice)
+      if (choice.finish_reason == null) continue
+      finish = true
+      this.#finish(choice.index ?? 0)
+      this.finishReason = String(choice.finish_reason)
     }
-    if (finished.length > 0) return 'finish'
+    // beside choices, usage is that of its choice alone
+    if (!seen || this.#choices === 1) this.usage = toUsage(chunk.usage) ?? this.usage
+    if (!seen) return chunk.usage == null ? 'empty' : 'usage'
+    if (output) this.outputEvents++
+    if (finish) return 'finish'
     return output ? 'output' : 'empty'
+  }
+
+  #finish(index: number): void {
+    if (this.#choices === 1) return
+    this.#finished ??= new Set()
+    this.#finished.add(index)
   }
 
   /**
@@ -137,8 +148,14 @@ function endsWith(run: Buffer, start: number, end: number, tail: Buffer): boolea
   return run[start + 6] === OPEN_BRACE || run[start + 5] === OPEN_BRACE
 }
 
+const DATA = Buffer.from('data: ')
+const LF = 0x0a
+
 /** The data of an event, its lines joined as the SSE standard says; undefined where it has none. */
 function readData(run: Buffer, start: number, end: number): string | undefined {
+  // as every engine writes it: one line
+  if (run.indexOf(LF, start) === end - 2 && startsWith(run, start, DATA))
+    return run.toString('utf8', start + 6, end - 2)
   let data: string | undefined
   for (const line of run.toString('utf8', start, end).split(/\r?\n/)) {
     if (!line.startsWith('data:')) continue
@@ -146,4 +163,9 @@ function readData(run: Buffer, start: number, end: number): string | undefined {
     data = data === undefined ? value : `${data}\n${value}`
   }
   return data
+}
+
+function startsWith(run: Buffer, start: number, head: Buffer): boolean {
+  for (let i = 0; i < head.length; i++) if (run[start + i] !== head[i]) return false
+  return true
 }

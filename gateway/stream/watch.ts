@@ -1,6 +1,7 @@
 // Keeps watch over every open request: its deadlines, its stalls, its heartbeat, and the one reason why it ends early.
 import type { Call, Outcome, Sink } from '../call.ts'
 import { GatewayError } from '../errors.ts'
+import { type Member, Roster } from './roster.ts'
 import { HEARTBEAT, SSE_HEADERS } from './sse.ts'
 
 /** The timers of one request, in ms; see the time budget for what each means. */
@@ -19,11 +20,12 @@ type Phase = 'queued' | 'first-token' | 'streaming' | 'paused' | 'ending'
 const ENDING_MS = 1_000
 
 /** One open request under watch. The first reason to stop wins; later ones change nothing. */
-export class Watch implements Disposable {
+export class Watch implements Disposable, Member {
+  place = -1
   readonly call: Call
   readonly sink: Sink
   readonly #timers: WatchTimers
-  readonly #open: Set<Watch>
+  readonly #open: Roster<Watch>
   #phase: Phase = 'queued'
   #phaseSinceMs: number
   #sentAtMs: number
@@ -31,7 +33,7 @@ export class Watch implements Disposable {
   #stopped: Outcome | undefined
   #onStop: ((outcome: Outcome) => void) | undefined
 
-  constructor(call: Call, sink: Sink, timers: WatchTimers, open: Set<Watch>, nowMs: number) {
+  constructor(call: Call, sink: Sink, timers: WatchTimers, open: Roster<Watch>, nowMs: number) {
     this.call = call
     this.sink = sink
     this.#timers = timers
@@ -127,7 +129,7 @@ export interface Watches {
 
 /** Starts the one timer behind all deadlines. It ticks at a quarter of the shortest of them, so that is how late each may come. */
 export function createWatches(timers: WatchTimers, deps: { now: () => number }): Watches {
-  const open = new Set<Watch>()
+  const open = new Roster<Watch>()
   const { now } = deps
   const { firstTokenMs, idleMs, streamMs, heartbeatMs, stalledMs } = timers
   const tickMs = Math.min(
@@ -136,7 +138,7 @@ export function createWatches(timers: WatchTimers, deps: { now: () => number }):
   )
   const timer = setInterval(() => {
     const nowMs = now()
-    for (const watch of open) watch.tick(nowMs)
+    open.visit((watch) => watch.tick(nowMs))
   }, tickMs)
   timer.unref()
   return {
@@ -145,7 +147,7 @@ export function createWatches(timers: WatchTimers, deps: { now: () => number }):
     },
     start: (call, sink) => new Watch(call, sink, timers, open, now()),
     stopAll(error) {
-      for (const watch of open) watch.stop({ kind: 'error', error, engineFault: false, retryable: false })
+      open.visit((watch) => watch.stop({ kind: 'error', error, engineFault: false, retryable: false }))
     },
     close: () => clearInterval(timer)
   }

@@ -1,7 +1,8 @@
 // The process's Prometheus metrics, every label from a bounded set.
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
 import type { RequestRecord } from '../call.ts'
 import { METRICS } from '../contract.ts'
+import { createCounter, createHistogram, type Family } from './series.ts'
 
 /** What the gauges show, read only when somebody asks for the metrics. */
 export interface MetricSources {
@@ -43,23 +44,31 @@ export function createMetrics(sources: MetricSources): Metrics {
   collectDefaultMetrics({ register: registry })
   const record = createRequestMetrics(registry)
   createGauges(registry, sources)
-  const refusals = new Counter({
-    name: METRICS.refusals,
-    help: 'Requests refused before they became a call.',
-    labelNames: ['code'],
-    registers: [registry]
-  })
+  const refusals = register(
+    registry,
+    createCounter({
+      name: METRICS.refusals,
+      help: 'Requests refused before they became a call.',
+      labelNames: ['code']
+    })
+  )
   return {
     contentType: registry.contentType,
     record,
-    refuse: (code) => refusals.inc({ code }),
+    refuse: (code) => refusals.series(code).add(1),
     render: () => registry.metrics()
   }
 }
 
+/** prom-client's own counters and histograms hash an object of labels each time, which took 6 µs of a request. */
+function register<S>(registry: Registry, family: Family<S>): Family<S> {
+  registry.registerMetric(family as unknown as Metric)
+  return family
+}
+
 function createRequestMetrics(registry: Registry): (record: RequestRecord) => void {
   const counter = (name: string, help: string, labelNames: string[]) =>
-    new Counter({ name, help, labelNames, registers: [registry] })
+    register(registry, createCounter({ name, help, labelNames }))
   const requests = counter(METRICS.requests, 'Requests by how they ended.', [MODEL, 'outcome', 'code'])
   const tokens = counter(METRICS.tokens, 'Output tokens relayed.', [MODEL])
   const retries = counter(METRICS.retries, 'Requests sent to one more engine.', [MODEL])
@@ -68,16 +77,16 @@ function createRequestMetrics(registry: Registry): (record: RequestRecord) => vo
     const { call, outcome } = record
     const code = outcome.kind === 'error' ? outcome.error.code : ''
     // the model is one of the configuration's: an unknown one was refused before there was a call
-    requests.inc({ [MODEL]: call.model, outcome: outcome.kind, code })
-    tokens.inc({ [MODEL]: call.model }, record.outputTokens)
-    if (record.attempts > 1) retries.inc({ [MODEL]: call.model }, record.attempts - 1)
+    requests.series(call.model, outcome.kind, code).add(1)
+    tokens.series(call.model).add(record.outputTokens)
+    if (record.attempts > 1) retries.series(call.model).add(record.attempts - 1)
     observe(record, outcome.kind === 'client_gone' ? 'client_gone' : code)
   }
 }
 
 function createHistograms(registry: Registry): (record: RequestRecord, errorType: string) => void {
-  const histogram = (name: string, help: string, labelNames: string[], buckets: number[]) =>
-    new Histogram({ name, help, labelNames, buckets, registers: [registry] })
+  const histogram = (name: string, help: string, labelNames: string[], bounds: readonly number[]) =>
+    register(registry, createHistogram({ name, help, labelNames }, bounds))
   const duration = histogram(
     METRICS.requestDuration,
     'Time of a request, in seconds.',
@@ -100,13 +109,12 @@ function createHistograms(registry: Registry): (record: RequestRecord, errorType
   const queue = histogram(METRICS.queueDuration, 'Wait for a free engine, in seconds.', [MODEL], QUEUE_BUCKETS)
   return (record, errorType) => {
     const { operation, model } = record.call
-    const labels = { [OPERATION]: operation, [MODEL]: model }
-    duration.observe({ ...labels, [ERROR]: errorType }, record.durationMs / 1000)
-    queue.observe({ [MODEL]: model }, record.queuedMs / 1000)
-    if (record.ttftMs !== undefined) firstToken.observe(labels, record.ttftMs / 1000)
-    if (record.interTokenMs !== undefined) perToken.observe(labels, record.interTokenMs / 1000)
-    if (record.promptTokens !== undefined) usage.observe({ ...labels, [TOKEN_TYPE]: 'input' }, record.promptTokens)
-    if (record.outputTokens > 0) usage.observe({ ...labels, [TOKEN_TYPE]: 'output' }, record.outputTokens)
+    duration.series(operation, model, errorType).observe(record.durationMs / 1000)
+    queue.series(model).observe(record.queuedMs / 1000)
+    if (record.ttftMs !== undefined) firstToken.series(operation, model).observe(record.ttftMs / 1000)
+    if (record.interTokenMs !== undefined) perToken.series(operation, model).observe(record.interTokenMs / 1000)
+    if (record.promptTokens !== undefined) usage.series(operation, model, 'input').observe(record.promptTokens)
+    if (record.outputTokens > 0) usage.series(operation, model, 'output').observe(record.outputTokens)
   }
 }
 

@@ -11,33 +11,45 @@ export interface Candidate {
   readonly allowed: boolean
 }
 
-/**
- * The healthy engines that may get a request. Where every breaker is open the breakers are ignored: a guess is better than
- * a certain refusal.
- */
-function findUsable<T extends Candidate>(all: Iterable<T>): T[] {
-  const healthy = [...all].filter((candidate) => candidate.healthy)
-  const allowed = healthy.filter((candidate) => candidate.allowed)
-  return allowed.length > 0 ? allowed : healthy
+/** Whether some healthy engine's breaker lets requests through. */
+function isAnyAllowed(all: readonly Candidate[], tried?: ReadonlySet<string>): boolean {
+  for (const candidate of all)
+    if (candidate.healthy && candidate.allowed && tried?.has(candidate.id) !== true) return true
+  return false
 }
 
-/** How many more requests the engines take at once. */
-export function countRoom(all: Iterable<Candidate>): number {
-  return findUsable(all).reduce((room, { maxActive, inFlight }) => room + Math.max(0, maxActive - inFlight), 0)
+/**
+ * How many more requests the healthy engines take at once. Where every breaker is open the breakers are ignored: a guess
+ * is better than a certain refusal.
+ */
+export function countRoom(all: readonly Candidate[]): number {
+  const obeysBreakers = isAnyAllowed(all)
+  let room = 0
+  for (const { healthy, allowed, maxActive, inFlight } of all)
+    if (healthy && (allowed || !obeysBreakers)) room += Math.max(0, maxActive - inFlight)
+  return room
 }
 
 /**
  * The engine with the fewest requests in flight among those that have room and were not tried yet; ties are broken by
- * `random` (0 ≤ r < 1), so that several gateways don't all choose the same.
+ * `random` (0 ≤ r < 1), so that several gateways don't all choose the same. Breakers count as in `countRoom`.
  */
 export function pickEngine<T extends Candidate>(
-  all: Iterable<T>,
+  all: readonly T[],
   tried: ReadonlySet<string>,
   random: () => number
 ): T | undefined {
-  const untried = [...all].filter((candidate) => !tried.has(candidate.id))
-  const open = findUsable(untried).filter((candidate) => candidate.inFlight < candidate.maxActive)
-  const least = Math.min(...open.map((candidate) => candidate.inFlight))
-  const best = open.filter((candidate) => candidate.inFlight === least)
-  return best[Math.floor(random() * best.length)]
+  const obeysBreakers = isAnyAllowed(all, tried)
+  let best: T | undefined
+  let ties = 0
+  for (const candidate of all) {
+    const { id, healthy, allowed, inFlight, maxActive } = candidate
+    if (!healthy || inFlight >= maxActive || tried.has(id) || (obeysBreakers && !allowed)) continue
+    if (best === undefined || inFlight < best.inFlight) {
+      best = candidate
+      ties = 1
+      // each of n equal ones stays with a chance of 1/n
+    } else if (inFlight === best.inFlight && random() * ++ties >= ties - 1) best = candidate
+  }
+  return best
 }

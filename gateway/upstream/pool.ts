@@ -61,26 +61,41 @@ class Engine implements Candidate {
 }
 
 /** Counts up now and down once, when disposed: at the engine, and in the whole pool. */
-function leaseOf(engine: Engine, totals: Map<string, number>): Lease {
-  const { pool } = engine.endpoint
-  const count = (by: 1 | -1) => {
-    engine.inFlight += by
-    totals.set(pool, (totals.get(pool) ?? 0) + by)
+class EngineLease implements Lease {
+  readonly #engine: Engine
+  readonly #totals: Map<string, number>
+  #held = true
+
+  /** @param totals how many requests of each pool are at an engine, those at engines that went among them */
+  constructor(engine: Engine, totals: Map<string, number>) {
+    this.#engine = engine
+    this.#totals = totals
+    this.#count(1)
   }
-  count(1)
-  let held = true
-  return {
-    endpoint: engine.endpoint,
-    report: (result) => engine.breaker.report(result),
-    [Symbol.dispose]() {
-      if (held) count(-1)
-      held = false
-    }
+
+  get endpoint(): Endpoint {
+    return this.#engine.endpoint
+  }
+
+  report(result: 'ok' | 'failed'): void {
+    this.#engine.breaker.report(result)
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#count(-1)
+  }
+
+  #count(by: 1 | -1): void {
+    const { pool } = this.#engine.endpoint
+    this.#engine.inFlight += by
+    this.#totals.set(pool, (this.#totals.get(pool) ?? 0) + by)
   }
 }
 
 export function createPool(deps: PoolDeps): Pool {
-  const pools = new Map<string, Map<string, Engine>>()
+  const pools = new Map<string, readonly Engine[]>()
   const totals = new Map<string, number>()
   const add = (endpoint: Endpoint): Engine => {
     const engine = new Engine(endpoint, createBreaker(deps.now), deps.maxActiveOf(endpoint.pool))
@@ -95,24 +110,25 @@ export function createPool(deps: PoolDeps): Pool {
     engine.healthy = false
     deps.onChange(engine.endpoint, 'gone')
   }
-  const enginesOf = (pool: string) => pools.get(pool)?.values() ?? [].values()
+  const enginesOf = (pool: string) => pools.get(pool) ?? []
   return {
     lease(model, tried) {
-      const engine = pickEngine<Engine>(enginesOf(deps.poolOf(model)), tried, deps.random)
-      return engine && leaseOf(engine, totals)
+      const pool = deps.poolOf(model)
+      const engine = pickEngine(enginesOf(pool), tried, deps.random)
+      return engine && new EngineLease(engine, totals)
     },
     setEndpoints(pool, endpoints) {
-      const before = pools.get(pool) ?? new Map<string, Engine>()
+      const before = new Map(enginesOf(pool).map((engine) => [engine.id, engine]))
       const after = new Map(endpoints.map((endpoint) => [endpoint.id, before.get(endpoint.id) ?? add(endpoint)]))
-      pools.set(pool, after)
+      pools.set(pool, [...after.values()])
       for (const [id, engine] of before) if (!after.has(id)) remove(engine)
     },
-    healthyCount: (pool) => [...enginesOf(pool)].filter((engine) => engine.healthy).length,
+    healthyCount: (pool) => enginesOf(pool).filter((engine) => engine.healthy).length,
     room: (pool) => countRoom(enginesOf(pool)),
     inFlight: (pool) => totals.get(pool) ?? 0,
-    snapshot: () => [...pools.values()].flatMap((engines) => [...engines.values()]),
+    snapshot: () => [...pools.values()].flat(),
     close() {
-      for (const engines of pools.values()) for (const engine of engines.values()) engine.stopWatching()
+      for (const engine of [...pools.values()].flat()) engine.stopWatching()
     }
   }
 }

@@ -26,10 +26,13 @@ const MAX_SIZE_DIGITS = 8
 
 const CR = 0x0d
 const LF = 0x0a
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-/** Visible characters, spaces, tabs and obs-text; above all no CR, LF or NUL. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
-const STATUS_LINE = /^HTTP\/1\.1 ([2-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
+const SPACE = 0x20
+const STATUS_LINE = /^HTTP\/1\.1 [2-5]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?(?=\r\n|$)/
+/**
+ * All header lines in one look: names are tokens, so that a folded line, which begins with a space, is none; values are
+ * visible characters, spaces, tabs and obs-text, above all no CR, LF or NUL.
+ */
+const FIELD_LINES = /^(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*$/
 /** Fields that say how long the message is or who may see it: twice is ambiguous, equal or not. */
 const SINGLE_FIELDS = new Set(['content-length', 'transfer-encoding', 'content-type', 'content-encoding'])
 
@@ -121,9 +124,11 @@ export class ResponseParser {
   }
 
   #takeHead(text: string): void {
-    const [statusLine = '', ...lines] = text.split('\r\n')
-    const status = Number(STATUS_LINE.exec(statusLine)?.[1])
-    if (Number.isNaN(status)) throw new RefusedResponse('its status line is not HTTP/1.1 with a final status')
+    const statusLine = STATUS_LINE.exec(text)?.[0]
+    if (statusLine === undefined) throw new RefusedResponse('its status line is not HTTP/1.1 with a final status')
+    const lines = text.slice(statusLine.length)
+    if (!FIELD_LINES.test(lines)) throw new RefusedResponse('a header line is malformed or folded')
+    const status = Number(statusLine.slice(9, 12))
     const headers = readFields(lines)
     this.#keepAlive = !/(^|,)\s*close\s*(,|$)/i.test(headers.connection ?? '')
     this.#state = this.#chooseBody(status, headers)
@@ -208,20 +213,31 @@ export class ResponseParser {
   }
 }
 
-function readFields(lines: readonly string[]): Headers {
-  const headers: Record<string, string> = {}
-  for (const line of lines) {
-    const colon = line.indexOf(':')
-    const name = line.slice(0, colon).toLowerCase()
-    // a folded line begins with a space, which no token has
-    if (colon < 1 || !TOKEN.test(name)) throw new RefusedResponse('a header line is malformed or folded')
-    const value = line.slice(colon + 1).replace(/^ +| +$/g, '')
-    if (!FIELD_VALUE.test(value)) throw new RefusedResponse('a header value holds a control character')
+/** The fields of header lines that are well formed, each after its CRLF. */
+function readFields(lines: string): Headers {
+  const headers: Record<string, string> = Object.create(null)
+  let start = 2
+  while (start < lines.length) {
+    const next = lines.indexOf('\r\n', start)
+    const end = next === -1 ? lines.length : next
+    const colon = lines.indexOf(':', start)
+    const name = lines.slice(start, colon).toLowerCase()
+    const value = sliceTrimmed(lines, colon + 1, end)
     if (headers[name] === undefined) headers[name] = value
     else if (SINGLE_FIELDS.has(name)) throw new RefusedResponse(`the header ${name} comes twice`)
     else headers[name] += `, ${value}`
+    start = end + 2
   }
   return headers
+}
+
+/** The text from `start` to `end` without the spaces around it. */
+function sliceTrimmed(text: string, start: number, end: number): string {
+  let from = start
+  let to = end
+  while (from < to && text.charCodeAt(from) === SPACE) from++
+  while (to > from && text.charCodeAt(to - 1) === SPACE) to--
+  return text.slice(from, to)
 }
 
 function hexValue(byte: number | undefined): number {

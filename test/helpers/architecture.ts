@@ -65,7 +65,7 @@ const ROOMS: readonly (readonly [RegExp, Room])[] = [
   [/^gateway\/(admission|upstream|stream)\//, 'rank 2'],
   [/^gateway\/exchange\.ts$/, 'rank 3'],
   [/^gateway\/routes\//, 'rank 4'],
-  [/^gateway\/(app|server|drain)\.ts$/, 'rank 5'],
+  [/^gateway\/(app|server|cors|drain)\.ts$/, 'rank 5'],
   [/^gateway\/(main\.ts$|cli\/)/, 'rank 6'],
   [/^gateway\/sim\//, 'sim'],
   [/^infra\/(main|diff|prune)\.ts$/, 'infra main'],
@@ -110,7 +110,15 @@ const EXTRA: Partial<Record<Room, readonly string[]>> = {
   sim: ['gateway/stream/sse.ts']
 }
 
-const SAME_FOLDER = new Set<Room>(['rank 2', 'rank 4', 'sim', 'infra charts', 'infra constructs', 'infra lib'])
+const SAME_FOLDER = new Set<Room>([
+  'rank 1',
+  'rank 2',
+  'rank 4',
+  'sim',
+  'infra charts',
+  'infra constructs',
+  'infra lib'
+])
 const SIM_IMPORTERS = /^gateway\/(cli\/up\.ts$|sim\/)/
 const folderOf = (path: string) => path.split('/').slice(0, 2).join('/')
 

@@ -2,6 +2,7 @@
 import type { Call, Outcome } from '../../gateway/call.ts'
 import { Meter } from '../../gateway/stream/meter.ts'
 import { relay } from '../../gateway/stream/relay.ts'
+import { Roster } from '../../gateway/stream/roster.ts'
 import { Watch } from '../../gateway/stream/watch.ts'
 import { FakeEngine, FakeSink, fakeCall } from './fakes.ts'
 
@@ -27,7 +28,7 @@ export interface AttemptOptions {
 export function startAttempt(call: Partial<Call> = {}, options: AttemptOptions = {}): Attempt {
   const [asked, engine, sink] = [fakeCall(call), new FakeEngine(), options.sink ?? new FakeSink()]
   if (options.goneBefore) sink.left = true
-  const watch = new Watch(asked, sink, TIMERS, new Set(), 0)
+  const watch = new Watch(asked, sink, TIMERS, new Roster(), 0)
   const meter = new Meter(asked, () => 0)
   meter.attempt('engine:8000')
   if (options.connect === false) engine.onOpen = () => {}

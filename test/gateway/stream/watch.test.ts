@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Call } from '../../../gateway/call.ts'
 import { GatewayError } from '../../../gateway/errors.ts'
 import { relay } from '../../../gateway/stream/relay.ts'
+import { Roster } from '../../../gateway/stream/roster.ts'
 import { createWatches, Watch } from '../../../gateway/stream/watch.ts'
 import { FakeEngine, FakeSink, fakeCall, ROLE, TEXT } from '../../helpers/fakes.ts'
 import { startAttempt, TIMERS } from '../../helpers/relay.ts'
@@ -11,7 +12,7 @@ const HEARTBEAT = ': heartbeat\n\n'
 
 function start(call: Partial<Call> = {}, nowMs = 0) {
   const sink = new FakeSink()
-  const open = new Set<Watch>()
+  const open = new Roster<Watch>()
   return { sink, open, watch: new Watch(fakeCall(call), sink, TIMERS, open, nowMs) }
 }
 
@@ -204,7 +205,7 @@ describe('the reason to stop', () => {
   it('is there from the start for a reader that has left before', () => {
     const sink = new FakeSink()
     sink.left = true
-    expect(new Watch(fakeCall(), sink, TIMERS, new Set(), 0).stopped).toEqual({ kind: 'client_gone' })
+    expect(new Watch(fakeCall(), sink, TIMERS, new Roster(), 0).stopped).toEqual({ kind: 'client_gone' })
   })
 })
 
