@@ -1,11 +1,10 @@
 // Runs a real HAProxy in front of a gateway, configured as a controller would configure it from an Ingress's annotations.
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from './free-port.ts'
-import { until } from './gateway.ts'
 import { findProgram } from './program.ts'
+import { type ProxyProgram, startProxy } from './proxy-program.ts'
 
 export const HAPROXY = findProgram('haproxy')
 
@@ -57,12 +56,8 @@ export function haproxyIngressLines(annotations: Annotations): HaproxyLines {
   }
 }
 
-export interface Haproxy extends AsyncDisposable {
-  readonly address: string
-}
-
 /** Starts HAProxy over `upstream` on a free port of the loopback; both of its idle timers are `idle` where no line says otherwise. */
-export async function startHaproxy(upstream: string, lines: HaproxyLines, idle = '50s'): Promise<Haproxy> {
+export async function startHaproxy(upstream: string, lines: HaproxyLines, idle = '50s'): Promise<ProxyProgram> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-haproxy-'))
   const port = await freePort()
   const config = [
@@ -81,26 +76,12 @@ export async function startHaproxy(upstream: string, lines: HaproxyLines, idle =
     ` server gateway ${new URL(upstream).host}`
   ]
   writeFileSync(join(folder, 'haproxy.cfg'), `${config.join('\n')}\n`)
-  const child: ChildProcess = spawn(HAPROXY ?? 'haproxy', ['-db', '-f', join(folder, 'haproxy.cfg')], {
-    stdio: ['ignore', 'ignore', 'pipe']
+  return startProxy({
+    name: 'HAProxy',
+    path: HAPROXY ?? 'haproxy',
+    args: ['-db', '-f', join(folder, 'haproxy.cfg')],
+    port,
+    folder,
+    signal: 'SIGKILL'
   })
-  let errors = ''
-  child.stderr?.on('data', (bytes) => (errors += bytes))
-  const exited = new Promise((resolve) => child.once('exit', resolve))
-  const address = `http://127.0.0.1:${port}`
-  await until(`HAProxy listens ${errors}`, () => {
-    if (child.exitCode !== null) throw new Error(`HAProxy ended: ${errors}`)
-    return fetch(address).then(
-      () => true,
-      () => false
-    )
-  })
-  return {
-    address,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL')
-      await exited
-      rmSync(folder, { recursive: true, force: true })
-    }
-  }
 }

@@ -1,11 +1,10 @@
 // Runs a real nginx in front of a gateway, configured as a controller would configure it from an Ingress's annotations.
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from './free-port.ts'
-import { until } from './gateway.ts'
 import { findProgram } from './program.ts'
+import { type ProxyProgram, startProxy } from './proxy-program.ts'
 
 export const NGINX = findProgram('nginx')
 
@@ -64,12 +63,8 @@ export function f5Directives(annotations: Readonly<Record<string, string>>): Dir
   return directives
 }
 
-export interface Nginx extends AsyncDisposable {
-  readonly address: string
-}
-
 /** Starts nginx with `directives` in a location over `upstream`, on a free port of the loopback. */
-export async function startNginx(upstream: string, directives: Directives): Promise<Nginx> {
+export async function startNginx(upstream: string, directives: Directives): Promise<ProxyProgram> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-nginx-'))
   const port = await freePort()
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
@@ -85,26 +80,12 @@ export async function startNginx(upstream: string, directives: Directives): Prom
       server { listen 127.0.0.1:${port}; location /v1 { proxy_pass http://gateway; proxy_set_header Connection ""; ${location.join(' ')} } }
     }`
   writeFileSync(join(folder, 'nginx.conf'), config)
-  const child: ChildProcess = spawn(NGINX ?? 'nginx', ['-c', join(folder, 'nginx.conf'), '-p', folder], {
-    stdio: ['ignore', 'ignore', 'pipe']
+  return startProxy({
+    name: 'nginx',
+    path: NGINX ?? 'nginx',
+    args: ['-c', join(folder, 'nginx.conf'), '-p', folder],
+    port,
+    folder,
+    signal: 'SIGTERM'
   })
-  let errors = ''
-  child.stderr?.on('data', (bytes) => (errors += bytes))
-  const exited = new Promise((resolve) => child.once('exit', resolve))
-  const address = `http://127.0.0.1:${port}`
-  await until(`nginx listens ${errors}`, () => {
-    if (child.exitCode !== null) throw new Error(`nginx ended: ${errors}`)
-    return fetch(address).then(
-      () => true,
-      () => false
-    )
-  })
-  return {
-    address,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGTERM')
-      await exited
-      rmSync(folder, { recursive: true, force: true })
-    }
-  }
 }

@@ -1,76 +1,13 @@
 // Every edge of a region's network, found by trying all connections against its policies.
 import { describe, expect, it } from 'vitest'
-import { INGRESS_CONTROLLERS } from '../../../infra/lib/ingress-controllers.ts'
-import { synthesize } from '../../../infra/main.ts'
-import { findSchemaProblems } from '../kubernetes-schema.ts'
-import { isAllowed, type Party } from '../network-evaluator.ts'
-import {
-  find,
-  inTemporaryDirectory,
-  type Manifest,
-  manifestsOf,
-  model,
-  placement,
-  podOf,
-  region,
-  stackOf
-} from '../stacks.ts'
-import { ingressFor, stackThrough } from '../ways-in.ts'
+import { edgesOf, PORTS } from '../network-edges.ts'
+import type { Party } from '../network-evaluator.ts'
+import { find, manifestsOf, model, placement, podOf, region, stackOf } from '../stacks.ts'
 
 type Region = ReturnType<typeof region>
 
 const name = (value: string) => ({ 'app.kubernetes.io/name': value })
-const podIn = (namespace: string, labels: Record<string, string>): Party => ({
-  address: '198.51.100.1',
-  namespace,
-  labels
-})
-/** Where connections of controllers come from, as their charts and clouds have it. */
-const PLACES = {
-  f5: podIn('nginx-ingress', name('nginx-ingress')),
-  'ingress-nginx': podIn('ingress-nginx', {
-    ...name('ingress-nginx'),
-    'app.kubernetes.io/component': 'controller'
-  }),
-  traefik: podIn('traefik', name('traefik')),
-  haproxytech: podIn('haproxy-controller', name('kubernetes-ingress')),
-  'haproxy-ingress': podIn('ingress-controller', name('haproxy-ingress')),
-  kong: podIn('kong', { ...name('gateway'), 'app.kubernetes.io/component': 'app' }),
-  contour: podIn('projectcontour', { app: 'envoy' }),
-  'envoy gateway': podIn('envoy-gateway-system', {
-    ...name('envoy'),
-    'app.kubernetes.io/managed-by': 'envoy-gateway',
-    'app.kubernetes.io/component': 'proxy'
-  }),
-  istio: podIn('istio-system', { app: 'istio-ingressgateway', istio: 'ingressgateway' }),
-  'proxies beside the gateway': podIn('sluice', { 'gateway.networking.k8s.io/gateway-name': 'gateway' }),
-  'Cilium itself': { address: '198.51.100.2', entity: 'ingress' },
-  Google: { address: '35.191.0.5' },
-  'a private subnet': { address: '172.20.0.9' }
-} satisfies Record<string, Party>
-const CONTROLLERS: Record<(typeof INGRESS_CONTROLLERS)[number], keyof typeof PLACES> = {
-  agic: 'a private subnet',
-  alb: 'a private subnet',
-  cilium: 'Cilium itself',
-  'cilium-gateway': 'Cilium itself',
-  contour: 'contour',
-  'envoy-gateway': 'envoy gateway',
-  'f5-nginx': 'f5',
-  'gateway-api': 'proxies beside the gateway',
-  gke: 'Google',
-  'gke-gateway': 'Google',
-  'haproxy-ingress': 'haproxy-ingress',
-  haproxytech: 'haproxytech',
-  'ingress-nginx': 'ingress-nginx',
-  istio: 'istio',
-  'istio-gateway': 'proxies beside the gateway',
-  kong: 'kong',
-  'kong-gateway': 'kong',
-  'nginx-gateway-fabric': 'proxies beside the gateway',
-  traefik: 'traefik',
-  'traefik-gateway': 'traefik'
-}
-const CONTROLLER: Party = { ...PLACES.f5, address: '10.1.0.1' }
+const CONTROLLER: Party = { address: '10.1.0.1', namespace: 'nginx-ingress', labels: name('nginx-ingress') }
 const OTHERS: Record<string, Party> = {
   controller: CONTROLLER,
   'controller elsewhere': { ...CONTROLLER, namespace: 'default' },
@@ -92,48 +29,6 @@ const OTHERS: Record<string, Party> = {
   internet: { address: '18.164.174.1' },
   'internet over IPv6': { address: '2600:9000::1' }
 }
-const PORTS = [53, 80, 443, 3128, 6443, 8000, 8080, 8089]
-
-/** What an object makes pods of, by a name for each kind of pod, and its labels. */
-function labelsOfPods({ kind, metadata, spec }: Manifest): [string, Record<string, string>][] {
-  switch (kind) {
-    case 'Deployment':
-      return [[metadata.name, spec.template.metadata.labels]]
-    case 'Job':
-      return [[spec.template.metadata.labels['app.kubernetes.io/instance'], spec.template.metadata.labels]]
-    case 'LeaderWorkerSet': {
-      const { leaderTemplate, workerTemplate } = spec.leaderWorkerTemplate
-      const labels = [leaderTemplate.metadata.labels, workerTemplate.metadata.labels]
-      return labels.map((one) => [one['app.kubernetes.io/instance'], one])
-    }
-    default:
-      return []
-  }
-}
-
-/** Every connection between a pod of the region and anybody that gets through, as `from -> to port`. */
-function edgesOf(manifests: Manifest[], others = OTHERS): string[] {
-  const pods = manifests
-    .flatMap(labelsOfPods)
-    .map(([name, labels], index): [string, Party] => [
-      name,
-      { address: `10.1.1.${index}`, namespace: 'sluice', labels }
-    ])
-  const parties = [...pods, ...Object.entries(others)]
-  const isOwn = (party: Party) => party.namespace === 'sluice'
-  return parties.flatMap(([fromName, from]) =>
-    parties.flatMap(([toName, to]) =>
-      PORTS.flatMap((port) =>
-        (['TCP', 'UDP'] as const).flatMap((protocol) => {
-          const isRegional = from !== to && (isOwn(from) || isOwn(to))
-          if (!isRegional || !isAllowed(manifests, { from, to, port, protocol })) return []
-          return [`${fromName} -> ${toName} ${port}${protocol === 'UDP' ? '/udp' : ''}`]
-        })
-      )
-    )
-  )
-}
-
 const both = [placement(), placement({ model: 'qwen' })]
 const edgesWith = (changes: Partial<Region> = {}) =>
   edgesOf(
@@ -142,7 +37,8 @@ const edgesWith = (changes: Partial<Region> = {}) =>
         models: [model(), model({ name: 'qwen', servedName: 'qwen' })],
         regions: [region({ placements: both, ...changes })]
       })
-    )
+    ),
+    OTHERS
   )
 
 const OWN = ['engine-llama', 'engine-qwen', 'gateway', 'in the clothes of the controller', 'neighbour', 'solver']
@@ -178,53 +74,6 @@ describe('the network of a region', () => {
     expect(edgesWith({ cluster, ingress }).sort()).toEqual([...BASE, 'controller -> solver 8089'].sort())
   })
 
-  it.each(INGRESS_CONTROLLERS)('lets %s in from where it is usually installed, and nobody else', async (controller) => {
-    const manifests = manifestsOf(stackThrough(ingressFor(controller)))
-    const inward = edgesOf(manifests, PLACES).filter((edge) => edge.endsWith(' -> gateway 8080'))
-    expect(inward).toEqual([`${CONTROLLERS[controller]} -> gateway 8080`])
-    for (const policy of manifests.filter(({ kind }) => kind.endsWith('NetworkPolicy'))) {
-      expect(await findSchemaProblems(policy), policy.metadata.name).toEqual([])
-    }
-  })
-
-  it.each([
-    ['istio-gateway', 15_012, podIn('istio-system', { app: 'istiod' })],
-    ['nginx-gateway-fabric', 8443, podIn('nginx-gateway', name('nginx-gateway-fabric'))]
-  ] as const)('opens the proxies of %s to clients and to who configures them', (controller, port, controlPlane) => {
-    const cluster = { kubernetes: '1.30', apis: ['gateway-api'] } satisfies Region['cluster']
-    const manifests = manifestsOf(stackThrough(ingressFor(controller), { cluster }))
-    const proxies = PLACES['proxies beside the gateway']
-    const connect = (from: Party, to: Party, at: number) => isAllowed(manifests, { from, to, port: at })
-    expect(connect({ address: '203.0.113.9' }, proxies, 443)).toBe(true)
-    expect(connect({ address: '203.0.113.9' }, proxies, 8080)).toBe(false)
-    expect(connect(proxies, controlPlane, port)).toBe(true)
-    expect(connect(proxies, { address: '203.0.113.9' }, 443)).toBe(false)
-    const { validations } = find(manifests, 'ValidatingAdmissionPolicy', 'sluice-eu-west-services').spec
-    expect(validations[0].expression).toContain(
-      "variables.selector['gateway.networking.k8s.io/gateway-name'] == 'gateway'"
-    )
-  })
-
-  it('follows a Gateway that is attached to, and opens nothing to the world then', () => {
-    const gateway = { name: 'shared', namespace: 'edge' }
-    const { tls: _tls, ...ingress } = ingressFor('istio-gateway', { gateway })
-    const manifests = manifestsOf(stackThrough(ingress))
-    const shared = podIn('edge', { 'gateway.networking.k8s.io/gateway-name': 'shared' })
-    const others = { ...PLACES, shared, world: { address: '203.0.113.9' } }
-    expect(edgesOf(manifests, others).filter((edge) => / -> gateway |^world/.test(edge))).toEqual([
-      'shared -> gateway 8080'
-    ])
-  })
-
-  it('says where nobody can know who comes in, until the stack does', () => {
-    const noticesOf = (changes: Partial<Region>) =>
-      inTemporaryDirectory((directory) => synthesize(stackThrough(ingressFor('alb'), changes), directory).notices)
-    const ofNetwork = (notices: readonly string[]) => notices.filter((one) => one.includes('ingressController'))
-    expect(ofNetwork(noticesOf({}))).toHaveLength(1)
-    expect(ofNetwork(noticesOf({ network: { ingressController: { cidrs: ['10.4.0.0/24'] } } }))).toEqual([])
-    expect(ofNetwork(noticesOf({ networkPolicy: 'none' }))).toEqual([])
-  })
-
   it('takes the controller from elsewhere, by pods or by addresses, instead of its usual place', () => {
     const pods = { ingressController: { namespace: 'default', podLabels: name('nginx-ingress') } }
     const moved = BASE.map((edge) => edge.replace(/^controller ->/, 'controller elsewhere ->'))
@@ -258,7 +107,7 @@ describe('the network of a region', () => {
   it('lets the pods of a replica on several nodes find each other, and the gateway only the one that serves', () => {
     const spread = model({ gpus: 8, nodes: 2, settings: { model: 'org/big', tensorParallelSize: 8 } })
     const cluster = { apis: ['leader-worker-set'] } satisfies Region['cluster']
-    const edges = edgesOf(manifestsOf(stackOf({ models: [spread], regions: [region({ cluster })] })))
+    const edges = edgesOf(manifestsOf(stackOf({ models: [spread], regions: [region({ cluster })] })), OTHERS)
     const group = ['engine-llama -> engine-llama-worker', 'engine-llama-worker -> engine-llama']
     const everyPort = PORTS.flatMap((port) => [`${port}`, `${port}/udp`])
     const inside = edges.filter((edge) => group.includes(edge.replace(/ \S+$/, '')))
@@ -275,7 +124,8 @@ describe('the network of a region', () => {
       edgesOf(
         manifestsOf(
           stackOf({ models: [pinned], regions: [region({ placements: [placement({ cache })], ...changes })] })
-        )
+        ),
+        OTHERS
       ).filter((edge) => edge.includes('warm-up'))
     const from = (...ends: string[]) => ends.map((end) => `engine-llama-warm-up -> ${end}`)
     expect(warmed().sort()).toEqual(from('dns 53', 'dns 53/udp', 'internet 443', 'internet over IPv6 443').sort())
@@ -296,7 +146,7 @@ describe('the network of a region', () => {
   it('is left open where the stack says none, and no file of policies is written', () => {
     const manifests = manifestsOf(stackOf({ regions: [region({ networkPolicy: 'none' })] }))
     expect(manifests.filter(({ kind }) => kind.endsWith('NetworkPolicy'))).toEqual([])
-    expect(edgesOf(manifests)).toContain('neighbour -> engine-llama 8000')
+    expect(edgesOf(manifests, OTHERS)).toContain('neighbour -> engine-llama 8000')
   })
 
   it('is told by names, so that a reviewer reads who talks to whom', () => {

@@ -1,19 +1,9 @@
 // Every refusal of a way in, with the path that it names and the remedy.
 import { describe, expect, it } from 'vitest'
 import { CONTROLLER_TRAITS, INGRESS_CONTROLLERS } from '../../../infra/lib/ingress-controllers.ts'
-import { parseStack, StackError, type StackInput } from '../../../infra/schema.ts'
-import { region, stackOf } from '../stacks.ts'
+import type { StackInput } from '../../../infra/schema.ts'
+import { problemsOf, region, stackOf } from '../stacks.ts'
 import { APIS, everythingFor, type IngressInput, ingressFor, stackThrough } from '../ways-in.ts'
-
-function problemsOf(input: unknown): readonly string[] {
-  try {
-    parseStack(input)
-  } catch (error) {
-    if (error instanceof StackError) return error.problems
-    throw error
-  }
-  return []
-}
 
 type Controller = IngressInput['controller']
 const written = (controller: Controller, changes: object) =>
