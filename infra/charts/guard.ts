@@ -10,7 +10,7 @@ import { ACME_SOLVER, allowEdges, isBeside, type RegionalWorkloads } from './edg
 
 /** Adds the charts to `scope`. Returns the network's policies: whoever has pods in the namespace allows their edges there. */
 export function guardRegion(scope: Construct, region: Region, workloads: RegionalWorkloads): NetworkPolicies {
-  const { name, namespace, networkPolicy, secrets } = region
+  const { namespace, networkPolicy, secrets } = region
   // By their names these files come right after the namespace: no pod starts before its network is closed.
   const policies = new NetworkPolicies(new Chart(scope, '00-network-policies', { namespace }), 'NetworkPolicies', {
     mode: networkPolicy
@@ -22,7 +22,7 @@ export function guardRegion(scope: Construct, region: Region, workloads: Regiona
     const { gateway, origin } = workloads
     const proxies = isBeside(region, origin) ? [origin.podLabels] : []
     const exposable = [gateway.selectorLabels, ACME_SOLVER.podLabels, ...proxies]
-    new AdmissionPolicies(new Chart(scope, 'admission'), 'AdmissionPolicies', { name, namespace, action, exposable })
+    new AdmissionPolicies(new Chart(scope, 'admission'), 'AdmissionPolicies', { namespace, action, exposable })
   }
   return policies
 }

@@ -6,9 +6,7 @@ import { labelsOf } from '../lib/labels.ts'
 
 /** Properties of `AdmissionPolicies`. */
 export interface AdmissionPoliciesProps {
-  /** Begins the names, which are the whole cluster's: the region's. */
-  readonly name: string
-  /** The only namespace that the policies look at. */
+  /** The only namespace that the policies look at; it begins their names, which are the whole cluster's. */
   readonly namespace: string
   /** The labels of pods that a Service may show to the outside, each set as selectors have it. */
   readonly exposable: readonly Readonly<Record<string, string>>[]
@@ -23,10 +21,13 @@ export class AdmissionPolicies extends Construct {
     for (const rules of [POD_RULES, serviceRules(props.exposable)]) this.#add(rules, props)
   }
 
-  #add(rules: AdmissionRules, { name: region, namespace, action = 'deny' }: AdmissionPoliciesProps): void {
-    const name = `sluice-${region}-${rules.name}`
+  #add(rules: AdmissionRules, { namespace, action = 'deny' }: AdmissionPoliciesProps): void {
+    const name = `${namespace}-${rules.name}`
     const apiVersion = 'admissionregistration.k8s.io/v1'
-    const metadata = { name, labels: labelsOf({ name: 'sluice-admission', instance: region, component: 'admission' }) }
+    const metadata = {
+      name,
+      labels: labelsOf({ name: 'sluice-admission', instance: namespace, component: 'admission' })
+    }
     new ApiObject(this, `${rules.name}-policy`, {
       apiVersion,
       kind: 'ValidatingAdmissionPolicy',

@@ -51,7 +51,7 @@ function buildDashboard({ namespace, region, gatewayJob }: RegionDashboardProps)
     ...[showLoad(where), showSpeed(where), showGateways(where, is('job', gatewayJob))]
   ]
   const dashboard = new DashboardBuilder(`Sluice ${region}`)
-    .uid(uidOf(region))
+    .uid(uidOf(region, namespace))
     .description('Generated; edits here are lost.')
     .tags(['sluice', 'vllm'])
     .readonly()
@@ -67,11 +67,14 @@ function buildDashboard({ namespace, region, gatewayJob }: RegionDashboardProps)
 const UID_LENGTH = 40
 const HASH_LENGTH = 8
 
-/** The dashboard's address: the region's name, or as much of it as there is room for and a hash that tells two apart. */
-function uidOf(region: string): string {
-  const uid = `sluice-${region}`
+/**
+ * The dashboard's address: region and namespace, which tell environments apart, or as much of them as there is room for and
+ * a hash.
+ */
+function uidOf(region: string, namespace: string): string {
+  const uid = `sluice-${region}-${namespace}`
   if (uid.length <= UID_LENGTH) return uid
-  const hash = createHash('sha256').update(region).digest('hex').slice(0, HASH_LENGTH)
+  const hash = createHash('sha256').update(uid).digest('hex').slice(0, HASH_LENGTH)
   return `${uid.slice(0, UID_LENGTH - HASH_LENGTH - 1)}-${hash}`
 }
 

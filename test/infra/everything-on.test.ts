@@ -2,11 +2,12 @@
 import { describe, expect, it } from 'vitest'
 import { findRefusals } from './admission-evaluator.ts'
 import { EVERYTHING } from './everything-on.ts'
+import { dashboardsOf } from './expressions.ts'
 import { findTooNew } from './kubernetes-fields.ts'
 import { findSchemaProblems } from './kubernetes-schema.ts'
 import { podTemplatesOf } from './leader-worker-set-schema.ts'
 import { findViolations } from './pod-security.ts'
-import { filesOf, type Manifest } from './stacks.ts'
+import { filesOf, type Manifest, manifestsOf } from './stacks.ts'
 
 const files = filesOf(EVERYTHING)
 const objects = files.flatMap((file) => file.objects)
@@ -75,6 +76,26 @@ describe('a region with everything on', () => {
       const resource = resources[object.kind] ?? ''
       expect(findRefusals(objects, { object, resource }), `${object.kind} ${object.metadata.name}`).toEqual([])
     }
+  })
+
+  it('stands twice in one cluster, in environments with namespaces and hosts of their own', () => {
+    const staging = {
+      regions: [
+        {
+          name: 'eu-west',
+          namespace: 'staging',
+          ingress: { host: 'staging.example.com', sharedHost: { host: 'staging-all.example.com' } }
+        }
+      ]
+    }
+    const twice = manifestsOf({ ...EVERYTHING, environments: { production: {}, staging } })
+    const ofCluster = twice.filter(({ kind, metadata }) => kind !== 'Namespace' && metadata.namespace === undefined)
+    const names = ofCluster.map(({ kind, metadata }) => `${kind} ${metadata.name}`)
+    expect(names.length).toBeGreaterThan(8)
+    expect(new Set(names).size).toBe(names.length)
+    const dashboards = dashboardsOf(twice).map(({ uid }) => uid)
+    expect(dashboards).toHaveLength(2)
+    expect(new Set(dashboards).size).toBe(2)
   })
 
   it('closes the network and makes Secrets before the first pod, whatever applies the files in their order', () => {

@@ -133,10 +133,10 @@ describe('the admission policies of a region', () => {
     elsewhere.metadata = { ...metadata, namespace: 'other' }
     expect(refusalsOf(elsewhere)).toEqual([])
     expect(policies.map((one) => [one.metadata.name, one.metadata.namespace])).toEqual([
-      ['sluice-eu-west-pods', undefined],
-      ['sluice-eu-west-pods', undefined],
-      ['sluice-eu-west-services', undefined],
-      ['sluice-eu-west-services', undefined]
+      ['sluice-pods', undefined],
+      ['sluice-pods', undefined],
+      ['sluice-services', undefined],
+      ['sluice-services', undefined]
     ])
   })
 

@@ -84,7 +84,7 @@ describe('the network around a way in', () => {
     expect(connect({ address: '203.0.113.9' }, proxies, 8080)).toBe(false)
     expect(connect(proxies, controlPlane, port)).toBe(true)
     expect(connect(proxies, { address: '203.0.113.9' }, 443)).toBe(false)
-    const { validations } = find(manifests, 'ValidatingAdmissionPolicy', 'sluice-eu-west-services').spec
+    const { validations } = find(manifests, 'ValidatingAdmissionPolicy', 'sluice-services').spec
     expect(validations[0].expression).toContain(
       "variables.selector['gateway.networking.k8s.io/gateway-name'] == 'gateway'"
     )
