@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import { createCatalog } from './admission/catalog.ts'
 import { createKeys } from './admission/keys.ts'
 import { createQueue, type Queue } from './admission/queue.ts'
+import type { RequestRecord } from './call.ts'
 import type { Settings } from './config.ts'
 import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
 import { drain, type Phase } from './drain.ts'
@@ -154,6 +155,16 @@ function registerRoutes(
   { readiness, takesWork }: { readiness: () => Readiness; takesWork: () => boolean }
 ): void {
   const { config } = settings
+  const exchangeDeps = {
+    ...states,
+    open: states.client.open,
+    now,
+    maxAttempts: config.maxAttempts,
+    record(record: RequestRecord) {
+      states.metrics.record(record)
+      logRequest(log, record)
+    }
+  }
   registerOpsRoutes(server, { readiness, metrics: states.metrics })
   registerOpenAiRoutes(server, {
     catalog: createCatalog(config.pools),
@@ -163,17 +174,12 @@ function registerRoutes(
     createdSeconds: Math.floor(Date.now() / 1000),
     stalledMs: config.budget.stalledMs,
     countUsage: config.countUsage,
-    exchange: (call, sink) =>
-      exchange(call, sink, {
-        ...states,
-        open: states.client.open,
-        now,
-        maxAttempts: config.maxAttempts,
-        record(record) {
-          states.metrics.record(record)
-          logRequest(log, record)
-        }
+    exchange: (call, sink) => {
+      exchange(call, sink, exchangeDeps).catch((cause) => {
+        log.error({ requestId: call.id, err: cause }, 'request failed')
+        sink.fail(new GatewayError('internal_error', { cause }))
       })
+    }
   })
 }
 

@@ -20,8 +20,11 @@ export interface Call {
   readonly operation: GenAiOperation
   readonly model: string
   readonly stream: boolean
-  /** JSON for the engine, byte for byte the client's but for the fields that Sluice sets. */
-  readonly body: Buffer
+  /**
+   * JSON for the engine, byte for byte the client's but for the fields that Sluice sets. It is let go once an answer has
+   * begun, for no engine will be asked again then: a long prompt need not be held for as long as its answer takes.
+   */
+  readonly body: { bytes: Buffer }
   /** The few client headers that may go upstream; never a credential. */
   readonly headers: Readonly<Record<string, string>>
   readonly principal: Principal

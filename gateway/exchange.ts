@@ -4,7 +4,7 @@ import type { Call, EngineHandler, Lease, Outcome, RequestRecord, Sink } from '.
 import { GatewayError } from './errors.ts'
 import { Meter } from './stream/meter.ts'
 import { relay } from './stream/relay.ts'
-import type { Watch, Watches } from './stream/watch.ts'
+import type { Watches } from './stream/watch.ts'
 import type { Pool } from './upstream/pool.ts'
 
 /** The states and verbs that a request passes through. */
@@ -23,40 +23,39 @@ export interface ExchangeDeps {
 
 /** Runs one request to its end; whatever happens, the reader is told and everything taken is given back. */
 export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Promise<Outcome> {
-  using watch = deps.watches.start(call, sink)
   const meter = new Meter(call, deps.now)
-  const outcome = await run(call, sink, watch, meter, deps)
+  const outcome = await run(call, sink, meter, deps)
   if (outcome.kind === 'error') sink.fail(outcome.error)
   deps.record(meter.finish(outcome))
   return outcome
 }
 
-async function run(call: Call, sink: Sink, watch: Watch, meter: Meter, deps: ExchangeDeps): Promise<Outcome> {
+/**
+ * Asks one engine after another until one answers; never again once a byte of an answer has gone to the reader. It stays
+ * one function: each that waits costs every open stream half a kilobyte.
+ */
+async function run(call: Call, sink: Sink, meter: Meter, deps: ExchangeDeps): Promise<Outcome> {
   try {
+    using watch = deps.watches.start(call, sink)
     using slot = await deps.queue.admit(call, watch)
     meter.admitted()
-    return slot.refused ?? (await attempt(call, sink, watch, meter, deps))
+    if (slot.refused !== undefined) return slot.refused
+    const tried: string[] = []
+    let outcome: Outcome | undefined
+    while (tried.length < deps.maxAttempts) {
+      using lease = deps.pool.lease(call.model, tried)
+      if (lease === undefined) break
+      tried.push(lease.endpoint.id)
+      meter.attempt(lease.endpoint.id)
+      outcome = await relay((handler) => deps.open(lease, call, handler), call, sink, watch, meter)
+      if (outcome.kind === 'complete') lease.report('ok')
+      else if (outcome.kind === 'error' && outcome.engineFault) lease.report('failed')
+      if (outcome.kind !== 'error' || !outcome.retryable || watch.stopped !== undefined) return outcome
+    }
+    return outcome ?? refuse(new GatewayError('no_engine'))
   } catch (cause) {
-    const error = cause instanceof GatewayError ? cause : new GatewayError('internal_error', { cause })
-    return { kind: 'error', error, engineFault: false, retryable: false }
+    return refuse(cause instanceof GatewayError ? cause : new GatewayError('internal_error', { cause }))
   }
-}
-
-/** Asks one engine after another until one answers; never again once a byte of an answer has gone to the reader. */
-async function attempt(call: Call, sink: Sink, watch: Watch, meter: Meter, deps: ExchangeDeps): Promise<Outcome> {
-  const tried = new Set<string>()
-  let outcome: Outcome | undefined
-  while (tried.size < deps.maxAttempts) {
-    using lease = deps.pool.lease(call.model, tried)
-    if (lease === undefined) break
-    tried.add(lease.endpoint.id)
-    meter.attempt(lease.endpoint.id)
-    outcome = await relay((handler) => deps.open(lease, call, handler), call, sink, watch, meter)
-    if (outcome.kind === 'complete') lease.report('ok')
-    else if (outcome.kind === 'error' && outcome.engineFault) lease.report('failed')
-    if (outcome.kind !== 'error' || !outcome.retryable || watch.stopped !== undefined) return outcome
-  }
-  return outcome ?? refuse(new GatewayError('no_engine'))
 }
 
 const refuse = (error: GatewayError): Outcome => ({ kind: 'error', error, engineFault: false, retryable: false })

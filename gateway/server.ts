@@ -56,9 +56,10 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
   })
   const answerCors = createCors(options.corsOrigins)
   let openResponses = 0
+  const onClosed = () => openResponses--
   server.addHook('onRequest', (request, reply, done) => {
     openResponses++
-    reply.raw.once('close', () => openResponses--)
+    reply.raw.on('close', onClosed)
     reply.header(HEADERS.requestId, request.id)
     if (!deps.keepsConnections()) reply.header('connection', 'close')
     if (!answerCors(request, reply)) done()

@@ -1,6 +1,7 @@
 // The OpenAI routes: each request becomes a Call for the exchange; and the list of models.
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Call, Headers, Outcome, Principal, Sink } from '../call.ts'
+import type { Call, Headers, Principal, Sink } from '../call.ts'
 import { ENGINE_PATHS, type EnginePath, HEADERS, PATHS } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import { HttpSink } from '../stream/sinks.ts'
@@ -14,7 +15,8 @@ declare module 'fastify' {
 }
 
 export interface OpenAiDeps extends ToCallOptions {
-  readonly exchange: (call: Call, sink: Sink) => Promise<Outcome>
+  /** Answers the call into the sink; it takes care of its own failures. */
+  readonly exchange: (call: Call, sink: Sink) => void
   /** False: a request is refused with `shutting_down`. */
   readonly takesWork: () => boolean
   /** Throws where the header carries no key that is known. */
@@ -51,6 +53,15 @@ export function registerOpenAiRoutes(app: FastifyInstance, deps: OpenAiDeps): vo
   })
 }
 
+const NO_HEADERS = {}
+const NO_RAW_HEADERS: string[] = []
+
+/** Nobody reads the headers any more; with their names and values they are a kilobyte of each open stream. */
+function letHeadersGo(message: IncomingMessage): void {
+  message.headers = NO_HEADERS
+  message.rawHeaders = NO_RAW_HEADERS
+}
+
 const toModel = (id: string, created: number) => ({ id, object: 'model', created, owned_by: 'sluice' })
 
 function principalOf(request: FastifyRequest): Principal {
@@ -58,14 +69,20 @@ function principalOf(request: FastifyRequest): Principal {
   return request.principal
 }
 
-async function answer(path: EnginePath, request: FastifyRequest, reply: FastifyReply, deps: OpenAiDeps): Promise<void> {
-  const { id, headers } = request
-  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-  const received = { id, path, headers, body, principal: principalOf(request), acceptedAtMs: deps.now() }
-  const call = toCall(received, deps)
-  // the call has the bytes that go upstream; a long prompt need not be held twice for as long as its answer takes
-  request.body = undefined
+/** Not async: a function that waits keeps all that it has ever held, the body among it, for as long as the answer takes. */
+function answer(path: EnginePath, request: FastifyRequest, reply: FastifyReply, deps: OpenAiDeps): void {
+  const call = receive(path, request, deps)
   const ours = { ...(reply.getHeaders() as Headers), [HEADERS.maxTokens]: String(call.maxTokens) }
   reply.hijack()
-  await deps.exchange(call, new HttpSink(reply.raw, { headers: ours, stalledMs: deps.stalledMs }))
+  deps.exchange(call, new HttpSink(reply.raw, { headers: ours, stalledMs: deps.stalledMs }))
+}
+
+/** The call of a request, which from then on holds nothing of its body: the call has the bytes that go upstream. */
+function receive(path: EnginePath, request: FastifyRequest, deps: OpenAiDeps): Call {
+  const { id, headers } = request
+  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+  request.body = undefined
+  const call = toCall({ id, path, headers, body, principal: principalOf(request), acceptedAtMs: deps.now() }, deps)
+  letHeadersGo(request.raw)
+  return call
 }

@@ -50,7 +50,7 @@ export function toCall(received: Received, { catalog, countUsage }: ToCallOption
     operation: ENGINE_PATHS[path],
     model: name,
     stream,
-    body: body.with({ model: name, stream, ...usage, ...fields }, ONCE),
+    body: { bytes: body.with({ model: name, stream, ...usage, ...fields }, ONCE) },
     headers: pickForwarded(headers),
     principal,
     maxTokens,

@@ -24,9 +24,16 @@ export interface RelayContext {
   readonly watch: Watch
   readonly meter: Meter
   /** Stops reading from the engine until the sink has drained. */
-  readonly pause: () => void
+  pause(): void
   /** Reads on. */
-  readonly resume: () => void
+  resume(): void
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** The answer has begun: no other engine will be asked, so nobody needs the request's body any more. */
+export function letBodyGo({ body }: Call): void {
+  body.bytes = NOTHING
 }
 
 /** The outcome of an engine that broke the exchange; `retryable` while nothing of its answer went to the client. */

@@ -135,8 +135,23 @@ export class AnswerReader {
   #learnTail(run: Buffer, start: number, end: number): void {
     if (this.#plainTail !== undefined || this.#choices > 1) return
     const at = run.subarray(start, end).lastIndexOf(FINISH_NULL)
-    if (at !== -1 && end - start - at <= 64) this.#plainTail = Buffer.from(run.subarray(start + at, end))
+    if (at !== -1 && end - start - at <= MOST_TAIL_BYTES) this.#plainTail = keepTail(run, start + at, end)
   }
+}
+
+const MOST_TAIL_BYTES = 64
+/** A deployment has as many tails as it has kinds of engines; whoever sends others gets buffers of its own. */
+const MOST_TAILS = 64
+const tails = new Map<string, Buffer>()
+
+/** The bytes of a tail, once for all streams: a small buffer of each would keep the whole slab that it was cut from. */
+function keepTail(run: Buffer, start: number, end: number): Buffer {
+  const text = run.toString('latin1', start, end)
+  const known = tails.get(text)
+  if (known !== undefined) return known
+  const tail = Buffer.from(text, 'latin1')
+  if (tails.size < MOST_TAILS) tails.set(text, tail)
+  return tail
 }
 
 /** Compares from the back: two events differ, if at all, near their end. */

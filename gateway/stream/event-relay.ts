@@ -1,7 +1,7 @@
 // Moves an event stream: whole events only, in the tick in which they came, and nothing before the answer has begun.
 import type { Outcome } from '../call.ts'
 import { AnswerReader, type EventKind } from './answer.ts'
-import { type AnswerRelay, engineFailed, engineGaveUp, type RelayContext } from './answer-relay.ts'
+import { type AnswerRelay, engineFailed, engineGaveUp, letBodyGo, type RelayContext } from './answer-relay.ts'
 import { mapEngineError } from './refusal.ts'
 import { DONE, EventCutter, type EventVisitor, SSE_HEADERS } from './sse.ts'
 
@@ -20,7 +20,7 @@ export class EventRelay implements AnswerRelay, EventVisitor {
   readonly #cutter = new EventCutter(MAX_EVENT_BYTES)
   readonly #reader: AnswerReader
   /** Events that wait for the answer to begin: a role chunk a choice. */
-  #early: Buffer[] = []
+  #early: Buffer[] | undefined
   #earlyBytes = 0
   #begun = false
   #hasOutput = false
@@ -112,19 +112,21 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     if (kind === 'comment') return false
     if (
       kind === 'empty' &&
-      this.#early.length < this.#context.call.choices &&
+      (this.#early?.length ?? 0) < this.#context.call.choices &&
       this.#earlyBytes + end - start <= MAX_EARLY_BYTES
     ) {
+      this.#early ??= []
       this.#early.push(Buffer.from(run.subarray(start, end)))
       this.#earlyBytes += end - start
       return false
     }
-    const { sink, watch, meter } = this.#context
+    const { call, sink, watch, meter } = this.#context
     this.#begun = true
+    letBodyGo(call)
     watch.enter('streaming')
     if (!sink.headSent) sink.head(200, { ...SSE_HEADERS, 'server-timing': meter.serverTiming() })
-    for (const event of this.#early) this.#write(event)
-    this.#early = []
+    for (const event of this.#early ?? []) this.#write(event)
+    this.#early = undefined
     return true
   }
 

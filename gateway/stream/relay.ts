@@ -40,7 +40,7 @@ class Attempt implements EngineHandler, RelayContext {
     this.meter = meter
     this.#resolve = resolve
     watch.enter('first-token')
-    sink.onDrain(this.resume)
+    sink.onDrain(() => this.resume())
     watch.onStop((outcome) => this.#settle(this.#answer?.done === true ? { kind: 'complete' } : outcome, true))
   }
 
@@ -48,13 +48,13 @@ class Attempt implements EngineHandler, RelayContext {
     return this.#settled
   }
 
-  readonly pause = (): void => {
+  pause(): void {
     this.#paused = true
     this.watch.enter('paused')
     this.#engine?.pause()
   }
 
-  readonly resume = (): void => {
+  resume(): void {
     if (this.#settled || !this.#paused) return
     this.#paused = false
     this.watch.enter('streaming')

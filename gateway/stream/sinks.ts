@@ -15,7 +15,9 @@ export interface HttpSinkOptions {
 /** A sink over a hijacked HTTP response. */
 export class HttpSink implements Sink {
   readonly #response: ServerResponse
-  readonly #options: HttpSinkOptions
+  readonly #stalledMs: number
+  /** What every head gets, until it has gone. */
+  #headers: Headers | undefined
   #ended = false
   #streaming = false
   #onGone: (() => void) | undefined
@@ -23,19 +25,21 @@ export class HttpSink implements Sink {
   /** The socket itself, once an event stream in chunks has begun on it: our frames go there without being framed again. */
   #socket: Socket | undefined
   #corked = false
+  /** Waits for the drain of a socket that is full. */
+  #drained: (() => void) | undefined
   writeFrames: ((frames: Buffer) => boolean) | undefined
 
   constructor(response: ServerResponse, options: HttpSinkOptions) {
     this.#response = response
-    this.#options = options
+    this.#stalledMs = options.stalledMs
+    this.#headers = options.headers
     // the response's close, not the request's: the latter fires as soon as a POST body has been read
-    response.once('close', () => {
-      this.#socket?.off('drain', this.#drained)
+    response.on('close', () => {
+      if (this.#drained !== undefined) this.#socket?.off('drain', this.#drained)
       if (!this.#ended) this.#onGone?.()
     })
-    response.on('drain', this.#drained)
     // a reader that vanishes in the middle of a write is told of by 'close'; an unheard 'error' would end the process
-    response.on('error', () => response.destroy())
+    response.on('error', destroy)
   }
 
   get gone(): boolean {
@@ -45,8 +49,6 @@ export class HttpSink implements Sink {
   get headSent(): boolean {
     return this.#response.headersSent
   }
-
-  readonly #drained = (): void => this.#onDrain?.()
 
   onGone(listener: () => void): void {
     this.#onGone = listener
@@ -58,7 +60,8 @@ export class HttpSink implements Sink {
 
   head(status: number, headers: Headers): void {
     this.#streaming = headers['content-type'] === 'text/event-stream'
-    this.#response.writeHead(status, { ...this.#options.headers, ...headers })
+    this.#response.writeHead(status, { ...this.#headers, ...headers })
+    this.#headers = undefined
     if (this.#streaming) this.#startStream()
   }
 
@@ -70,9 +73,8 @@ export class HttpSink implements Sink {
     const { socket, chunkedEncoding } = this.#response
     if (socket !== null && chunkedEncoding) {
       this.#socket = socket
-      socket.on('drain', this.#drained)
       // the socket may keep the bytes until its reader takes them, and the memory that they came in is used again at once
-      this.writeFrames = (frames) => this.gone || socket.write(Buffer.from(frames))
+      this.writeFrames = (frames) => this.gone || socket.write(Buffer.from(frames)) || this.#awaitDrain(socket)
       socket.cork()
       this.#corked = true
       process.nextTick(() => this.flush())
@@ -89,7 +91,19 @@ export class HttpSink implements Sink {
   write(bytes: Buffer): boolean {
     if (this.gone) return true
     // Node may keep the bytes for later; they are only lent, so it gets its own
-    return this.#socket === undefined ? this.#response.write(Buffer.from(bytes)) : this.#socket.write(toFrame(bytes))
+    const [to, own] = this.#socket === undefined ? [this.#response, Buffer.from(bytes)] : [this.#socket, toFrame(bytes)]
+    return to.write(own) || this.#awaitDrain(to)
+  }
+
+  /** Listens for the drain only while there is one to come: most streams never fill their socket. */
+  #awaitDrain(to: Socket | ServerResponse): false {
+    if (this.#drained !== undefined) return false
+    this.#drained = () => {
+      this.#drained = undefined
+      this.#onDrain?.()
+    }
+    to.once('drain', this.#drained)
+    return false
   }
 
   end(): void {
@@ -98,7 +112,7 @@ export class HttpSink implements Sink {
     this.#response.end()
     this.flush()
     if ((this.#socket ?? this.#response).writableLength > 0) {
-      this.#response.setTimeout(this.#options.stalledMs, () => this.#response.destroy())
+      this.#response.setTimeout(this.#stalledMs, () => this.#response.destroy())
     }
   }
 
@@ -125,6 +139,10 @@ export class HttpSink implements Sink {
       this.#response.destroy()
     }
   }
+}
+
+function destroy(this: ServerResponse): void {
+  this.destroy()
 }
 
 /** One HTTP/1.1 chunk. */

@@ -1,7 +1,7 @@
 // Moves an answer that is not streamed: a small one is looked at before it goes, a large one flows through.
 import type { Headers, Outcome } from '../call.ts'
 import { toUsage } from './answer.ts'
-import { type AnswerRelay, engineFailed, engineGaveUp, type RelayContext } from './answer-relay.ts'
+import { type AnswerRelay, engineFailed, engineGaveUp, letBodyGo, type RelayContext } from './answer-relay.ts'
 
 /** An answer up to this size is held until it is whole, so that a broken or aborted one can still be replaced. */
 const MAX_HELD_BYTES = 65_536
@@ -64,6 +64,7 @@ export class WholeRelay implements AnswerRelay {
   }
 
   #sendHeld(): void {
+    letBodyGo(this.#context.call)
     let writable = true
     for (const bytes of this.#held) writable = this.#context.sink.write(bytes)
     this.#held = []

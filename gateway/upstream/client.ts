@@ -65,7 +65,7 @@ const createUndiciPool = (origin: string, { poolIdleMs, connectMs }: ClientOptio
   })
 
 const toRequest = (endpoint: Endpoint, call: Call) =>
-  ({ method: 'POST', path: call.path, headers: toEngineHeaders(endpoint, call), body: call.body }) as const
+  ({ method: 'POST', path: call.path, headers: toEngineHeaders(endpoint, call), body: call.body.bytes }) as const
 
 /** Sends a request, and once more on another connection where the first was stale. */
 function dispatch(pool: Pool, request: ReturnType<typeof toRequest>, handler: EngineHandler): void {

@@ -14,9 +14,12 @@ export interface Exchange {
   readonly onStale: () => void
 }
 
-export interface ConnectionOptions {
+/** Who keeps connections; one object for all of them, because a few functions for each add up over thousands of streams. */
+export interface ConnectionOwner {
   readonly connectMs: number
-  readonly onIdle: (connection: Connection) => void
+  /** The connection can carry its next exchange. */
+  onIdle(connection: Connection): void
+  onClose(connection: Connection): void
 }
 
 /** A larger body is not copied once more only to leave together with its head. */
@@ -28,37 +31,44 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(65_536)
 export class Connection implements ResponseVisitor, EngineControl {
   readonly socket: Socket
   readonly #parser = new ResponseParser(this)
-  readonly #onIdle: (connection: Connection) => void
-  #exchange: Exchange | undefined
-  #headSeen = false
+  readonly origin: string
+  readonly #owner: ConnectionOwner
+  /** Who is told of the exchange that is under way. */
+  #handler: EngineHandler | undefined
+  /** What was asked, until its answer has a head: nothing is asked again then, and a long answer holds no request. */
+  #asked: Exchange | undefined
   #exchanges = 0
   #sweeps = 0
 
-  constructor(origin: URL, { connectMs, onIdle }: ConnectionOptions) {
-    this.#onIdle = onIdle
+  /** @param origin such as `http://10.0.0.7:8000` */
+  constructor(origin: string, owner: ConnectionOwner) {
+    const { hostname, port } = new URL(origin)
+    this.origin = origin
+    this.#owner = owner
     this.socket = connect({
-      host: origin.hostname.replace(/^\[|\]$/g, ''),
-      port: Number(origin.port || 80),
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port: Number(port || 80),
       noDelay: true,
       onread: {
         buffer: READ_BUFFER,
         callback: (length: number, bytes: Uint8Array) => this.#read(bytes as Buffer, length)
       }
     })
-    this.socket.setTimeout(connectMs)
-    this.socket.on('timeout', () => {
-      this.socket.destroy(new Error('connecting to the engine took too long'))
-    })
-    this.socket.once('connect', () => this.socket.setTimeout(0))
+    const giveUp = () => this.socket.destroy(new Error('connecting to the engine took too long'))
+    this.socket.setTimeout(owner.connectMs, giveUp)
+    this.socket.once('connect', () => this.socket.setTimeout(0, giveUp))
     this.socket.on('error', (cause) => this.#lose(cause))
-    this.socket.on('close', () => this.#lose(new Error('the engine closed the connection')))
+    this.socket.on('close', () => {
+      owner.onClose(this)
+      this.#lose(new Error('the engine closed the connection'))
+    })
   }
 
   /** Sends one request; its handler is told what comes back. */
   start(exchange: Exchange): void {
-    this.#exchange = exchange
+    this.#asked = exchange
+    this.#handler = exchange.handler
     this.#exchanges++
-    this.#headSeen = false
     this.#parser.reset()
     if (this.socket.connecting) {
       this.socket.once('connect', () => this.#send(exchange))
@@ -71,7 +81,7 @@ export class Connection implements ResponseVisitor, EngineControl {
   /** Sends nothing for a client that left while the connection was made: its handler aborts at the start. */
   #send(exchange: Exchange): void {
     exchange.handler.onStart(this)
-    if (this.#exchange !== exchange) return
+    if (this.#handler !== exchange.handler) return
     const { head, body } = exchange
     if (body.length <= MOST_JOINED_BYTES) {
       // one buffer leaves by `write`, which costs less than the `writev` of two
@@ -108,22 +118,22 @@ export class Connection implements ResponseVisitor, EngineControl {
   }
 
   abort(): void {
-    this.#exchange = undefined
+    this.#release()
     this.socket.destroy()
   }
 
   onHead(status: number, headers: Headers): void {
-    this.#headSeen = true
-    this.#exchange?.handler.onHead(status, headers)
+    this.#asked = undefined
+    this.#handler?.onHead(status, headers)
   }
 
   onPayload(bytes: Buffer, start: number, end: number, frameStart: number, frameEnd: number): void {
-    this.#exchange?.handler.onData(bytes, start, end, frameStart, frameEnd)
+    this.#handler?.onData(bytes, start, end, frameStart, frameEnd)
   }
 
   #read(bytes: Buffer, length: number): boolean {
     // kept aside: the exchange may be aborted while its bytes are told
-    const handler = this.#exchange?.handler
+    const handler = this.#handler
     let refusal: Error | undefined
     try {
       this.#parser.push(bytes, length)
@@ -132,34 +142,37 @@ export class Connection implements ResponseVisitor, EngineControl {
     }
     handler?.onReadEnd()
     if (refusal !== undefined) this.#refuse(refusal)
-    else if (this.#parser.done && this.#exchange !== undefined) this.#finish()
+    else if (this.#parser.done && this.#handler !== undefined) this.#finish()
     return true
   }
 
   #finish(): void {
-    const handler = this.#release()?.handler
-    if (this.#parser.keepAlive && !this.socket.destroyed) this.#onIdle(this)
+    const handler = this.#release()
+    if (this.#parser.keepAlive && !this.socket.destroyed) this.#owner.onIdle(this)
     else this.socket.destroy()
     handler?.onEnd()
   }
 
   /** A response that is not read here: by another client before anything of it was told, as an error after that. */
   #refuse(cause: Error): void {
-    const exchange = this.#release()
+    const asked = this.#asked
+    const handler = this.#release()
     this.socket.destroy()
-    if (cause instanceof RefusedResponse && !this.#headSeen) exchange?.onRefused(cause)
-    else exchange?.handler.onError(cause)
+    if (cause instanceof RefusedResponse && asked !== undefined) asked.onRefused(cause)
+    else handler?.onError(cause)
   }
 
   #lose(cause: Error): void {
-    const exchange = this.#release()
-    if (this.#exchanges > 1 && this.#parser.untouched) exchange?.onStale()
-    else exchange?.handler.onError(cause)
+    const asked = this.#asked
+    const handler = this.#release()
+    if (this.#exchanges > 1 && this.#parser.untouched) asked?.onStale()
+    else handler?.onError(cause)
   }
 
-  #release(): Exchange | undefined {
-    const exchange = this.#exchange
-    this.#exchange = undefined
-    return exchange
+  #release(): EngineHandler | undefined {
+    const handler = this.#handler
+    this.#handler = undefined
+    this.#asked = undefined
+    return handler
   }
 }

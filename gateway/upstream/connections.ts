@@ -1,5 +1,5 @@
 // Every open connection to the engines of the fast way, and which of them are idle, by origin.
-import { Connection } from './connection.ts'
+import { Connection, type ConnectionOwner } from './connection.ts'
 
 export interface ConnectionsOptions {
   readonly connectMs: number
@@ -10,31 +10,38 @@ export interface ConnectionsOptions {
 /** An idle connection is closed at so many sweeps: never later than its idle time, and at most a quarter of it earlier. */
 const SWEEPS = 4
 
-export class Connections {
-  readonly #connectMs: number
+export class Connections implements ConnectionOwner {
+  readonly connectMs: number
   /** Idle ones by origin, the one used last at the end: the others may grow old and close. */
   readonly #idle = new Map<string, Connection[]>()
   readonly #all = new Set<Connection>()
   readonly #sweeper: NodeJS.Timeout
 
   constructor({ connectMs, poolIdleMs }: ConnectionsOptions) {
-    this.#connectMs = connectMs
+    this.connectMs = connectMs
     // one timer for all of them: setting one at each rest costs every request
     this.#sweeper = setInterval(() => this.#sweep(), poolIdleMs / SWEEPS)
     this.#sweeper.unref()
   }
 
   add(origin: string): Connection {
-    const onIdle = (connection: Connection) => {
-      const list = this.#idle.get(origin)
-      if (list === undefined) this.#idle.set(origin, [connection])
-      else list.push(connection)
-      connection.rest()
-    }
-    const connection = new Connection(new URL(origin), { connectMs: this.#connectMs, onIdle })
+    const connection = new Connection(origin, this)
     this.#all.add(connection)
-    connection.socket.once('close', () => this.#drop(origin, connection))
     return connection
+  }
+
+  onIdle(connection: Connection): void {
+    const list = this.#idle.get(connection.origin)
+    if (list === undefined) this.#idle.set(connection.origin, [connection])
+    else list.push(connection)
+    connection.rest()
+  }
+
+  onClose(connection: Connection): void {
+    this.#all.delete(connection)
+    const list = this.#idle.get(connection.origin)
+    const at = list?.indexOf(connection) ?? -1
+    if (at !== -1) list?.splice(at, 1)
   }
 
   /** The idle connection that was used last; one that is closing at this very moment is none. */
@@ -53,13 +60,6 @@ export class Connections {
   destroy(): void {
     clearInterval(this.#sweeper)
     for (const connection of this.#all) connection.socket.destroy()
-  }
-
-  #drop(origin: string, connection: Connection): void {
-    this.#all.delete(connection)
-    const list = this.#idle.get(origin)
-    const at = list?.indexOf(connection) ?? -1
-    if (at !== -1) list?.splice(at, 1)
   }
 
   #sweep(): void {

@@ -35,7 +35,7 @@ export function createEventStreamClient(
     const { origin } = lease.endpoint
     connection.start({
       head: toHead(origin, call, toEngineHeaders(lease.endpoint, call)),
-      body: call.body,
+      body: call.body.bytes,
       handler,
       onRefused(cause) {
         if (!refused.has(origin)) deps.onRefused?.(lease.endpoint, cause)
@@ -63,5 +63,5 @@ export function createEventStreamClient(
 function toHead(origin: string, call: Call, headers: Headers): string {
   let head = `POST ${call.path} HTTP/1.1\r\nhost: ${origin.slice(origin.indexOf('//') + 2)}\r\n`
   for (const name in headers) head += `${name}: ${headers[name]}\r\n`
-  return `${head}content-length: ${call.body.length}\r\nconnection: keep-alive\r\n\r\n`
+  return `${head}content-length: ${call.body.bytes.length}\r\nconnection: keep-alive\r\n\r\n`
 }

@@ -12,9 +12,9 @@ export interface Candidate {
 }
 
 /** Whether some healthy engine's breaker lets requests through. */
-function isAnyAllowed(all: readonly Candidate[], tried?: ReadonlySet<string>): boolean {
+function isAnyAllowed(all: readonly Candidate[], tried?: readonly string[]): boolean {
   for (const candidate of all)
-    if (candidate.healthy && candidate.allowed && tried?.has(candidate.id) !== true) return true
+    if (candidate.healthy && candidate.allowed && tried?.includes(candidate.id) !== true) return true
   return false
 }
 
@@ -36,7 +36,7 @@ export function countRoom(all: readonly Candidate[]): number {
  */
 export function pickEngine<T extends Candidate>(
   all: readonly T[],
-  tried: ReadonlySet<string>,
+  tried: readonly string[],
   random: () => number
 ): T | undefined {
   const obeysBreakers = isAnyAllowed(all, tried)
@@ -44,7 +44,7 @@ export function pickEngine<T extends Candidate>(
   let ties = 0
   for (const candidate of all) {
     const { id, healthy, allowed, inFlight, maxActive } = candidate
-    if (!healthy || inFlight >= maxActive || tried.has(id) || (obeysBreakers && !allowed)) continue
+    if (!healthy || inFlight >= maxActive || tried.includes(id) || (obeysBreakers && !allowed)) continue
     if (best === undefined || inFlight < best.inFlight) {
       best = candidate
       ties = 1

@@ -24,7 +24,7 @@ export interface EngineState {
 
 export interface Pool {
   /** Leases the best engine for `model` that is not in `tried`; undefined when there is none. */
-  lease(model: string, tried: ReadonlySet<string>): Lease | undefined
+  lease(model: string, tried: readonly string[]): Lease | undefined
   /** Replaces the engines of a pool. One that went takes no new request, and its open ones run on. */
   setEndpoints(pool: string, endpoints: readonly Endpoint[]): void
   /** How many engines of a pool are healthy. */

@@ -10,7 +10,7 @@ export function fakeCall(more: Partial<Call> = {}): Call {
     operation: 'chat',
     model: 'm',
     stream: true,
-    body: Buffer.from('{"model":"m"}'),
+    body: { bytes: Buffer.from('{"model":"m"}') },
     headers: {},
     principal: { keyId: 'test', maxOutputTokens: undefined, models: 'unrestricted' },
     maxTokens: 100,

@@ -10,6 +10,8 @@ import { HOST, START_MS, type Subject } from './subject.ts'
 
 const MAIN = fileURLToPath(new URL('../../../gateway/main.ts', import.meta.url))
 const MODEL = 'f3-7b-instruct'
+/** As `npm start`, `npm run gateway` and the image run it. */
+const NODE_FLAGS = ['--max-semi-space-size=4']
 
 function writeFiles(name: string, port: number, enginePort: number, engineClient: 'auto' | 'undici', key: string) {
   const salt = randomBytes(32).toString('base64')
@@ -52,7 +54,7 @@ export const sluice = (name: string, engineClient: 'auto' | 'undici', profileFol
     const key = `sk-${randomBytes(32).toString('base64url')}`
     const file = writeFiles(name, port, enginePort, engineClient, key)
     const profiling = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
-    const command = [process.execPath, ...profiling, MAIN]
+    const command = [process.execPath, ...NODE_FLAGS, ...profiling, MAIN]
     const started = start({ name, command, core: CORES.proxy, env: { SLUICE_CONFIG: file } })
     await untilServing(name, started, `http://${HOST}:${port}/readyz`, START_MS)
     const headers = { authorization: `Bearer ${key}` }
