@@ -21,41 +21,38 @@ export interface ExchangeDeps {
   readonly record: (record: RequestRecord) => void
 }
 
-/** Runs one request to its end; whatever happens, the reader is told and everything taken is given back. */
+/**
+ * Runs one request to its end; whatever happens, the reader is told and everything taken is given back. It asks one engine
+ * after another until one answers, and never again once a byte of an answer has gone to the reader. It is one function
+ * because each that waits costs every open stream half a kilobyte.
+ */
 export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Promise<Outcome> {
   const meter = new Meter(call, deps.now)
-  const outcome = await run(call, sink, meter, deps)
-  if (outcome.kind === 'error') sink.fail(outcome.error)
-  deps.record(meter.finish(outcome))
-  return outcome
-}
-
-/**
- * Asks one engine after another until one answers; never again once a byte of an answer has gone to the reader. It stays
- * one function: each that waits costs every open stream half a kilobyte.
- */
-async function run(call: Call, sink: Sink, meter: Meter, deps: ExchangeDeps): Promise<Outcome> {
+  let outcome: Outcome | undefined
   try {
     using watch = deps.watches.start(call, sink)
     using slot = await deps.queue.admit(call, watch)
     meter.admitted()
-    if (slot.refused !== undefined) return slot.refused
+    outcome = slot.refused
     const tried: string[] = []
-    let outcome: Outcome | undefined
-    while (tried.length < deps.maxAttempts) {
-      using lease = deps.pool.lease(call.model, tried)
+    while (outcome === undefined || (mayRetry(outcome) && watch.stopped === undefined)) {
+      using lease = tried.length < deps.maxAttempts ? deps.pool.lease(call.model, tried) : undefined
       if (lease === undefined) break
       tried.push(lease.endpoint.id)
       meter.attempt(lease.endpoint.id)
       outcome = await relay((handler) => deps.open(lease, call, handler), call, sink, watch, meter)
       if (outcome.kind === 'complete') lease.report('ok')
       else if (outcome.kind === 'error' && outcome.engineFault) lease.report('failed')
-      if (outcome.kind !== 'error' || !outcome.retryable || watch.stopped !== undefined) return outcome
     }
-    return outcome ?? refuse(new GatewayError('no_engine'))
+    outcome ??= refuse(new GatewayError('no_engine'))
   } catch (cause) {
-    return refuse(cause instanceof GatewayError ? cause : new GatewayError('internal_error', { cause }))
+    outcome = refuse(cause instanceof GatewayError ? cause : new GatewayError('internal_error', { cause }))
   }
+  if (outcome.kind === 'error') sink.fail(outcome.error)
+  deps.record(meter.finish(outcome))
+  return outcome
 }
+
+const mayRetry = (outcome: Outcome) => outcome.kind === 'error' && outcome.retryable
 
 const refuse = (error: GatewayError): Outcome => ({ kind: 'error', error, engineFault: false, retryable: false })
