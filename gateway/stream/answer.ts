@@ -165,11 +165,12 @@ function endsWith(run: Buffer, start: number, end: number, tail: Buffer): boolea
 
 const DATA = Buffer.from('data: ')
 const LF = 0x0a
+const CR = 0x0d
 
 /** The data of an event, its lines joined as the SSE standard says; undefined where it has none. */
 function readData(run: Buffer, start: number, end: number): string | undefined {
-  // as every engine writes it: one line
-  if (run.indexOf(LF, start) === end - 2 && startsWith(run, start, DATA))
+  // as every engine writes it: one line, its end and that of the event both LF
+  if (run.indexOf(LF, start) === end - 2 && run[end - 3] !== CR && startsWith(run, start, DATA))
     return run.toString('utf8', start + 6, end - 2)
   let data: string | undefined
   for (const line of run.toString('utf8', start, end).split(/\r?\n/)) {

@@ -40,6 +40,8 @@ describe('the kind of an event', () => {
     ['[DONE]', DONE_EVENT, 'done'],
     ['[DONE] without the space', 'data:[DONE]\n\n', 'done'],
     ['[DONE] with CRLF', 'data: [DONE]\r\n\r\n', 'done'],
+    ['[DONE] with CRLF, and a blank line of LF', 'data: [DONE]\r\n\n', 'done'],
+    ['[DONE] with LF, and a blank line of CRLF', 'data: [DONE]\n\r\n', 'done'],
     ['a comment', ': keep-alive\n\n', 'comment'],
     ['fields without data', 'event: ping\nid: 3\n\n', 'comment'],
     ['blank lines only', '\n\n', 'comment'],
