@@ -40,10 +40,16 @@ function hasOutput({ text, delta }: Choice): boolean {
   return false
 }
 
-/** Token counts of `usage`, or undefined where it has none. */
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+/**
+ * Token counts of `usage`, or undefined where it has none, or anything that is no count: they are added to counters that
+ * a text, a fraction or a negative number would spoil for as long as the process lives.
+ */
 export function toUsage(usage: Chunk['usage']): Usage | undefined {
-  if (typeof usage?.prompt_tokens !== 'number') return undefined
-  return { promptTokens: usage.prompt_tokens, completionTokens: usage.completion_tokens ?? 0 }
+  const { prompt_tokens: promptTokens, completion_tokens: completionTokens } = usage ?? {}
+  if (!isCount(promptTokens) || !isCount(completionTokens ?? 0)) return undefined
+  return { promptTokens, completionTokens: completionTokens ?? 0 }
 }
 
 /** Follows one streamed answer, event by event. */

@@ -87,6 +87,16 @@ describe('what a reader keeps', () => {
     expect(readAll([at(1), at(2), at(3)]).reader.usage?.completionTokens).toBe(3)
   })
 
+  it.each([
+    ['a text', '{"prompt_tokens":7,"completion_tokens":"1"}'],
+    ['a negative number', '{"prompt_tokens":7,"completion_tokens":-1}'],
+    ['a fraction', '{"prompt_tokens":7.5,"completion_tokens":1}'],
+    ['a number beyond all bounds', '{"prompt_tokens":7,"completion_tokens":1e999}'],
+    ['an object', '{"prompt_tokens":7,"completion_tokens":{}}']
+  ])('has no counts where one of them is %s', (_what, usage) => {
+    expect(readAll([TEXT('a'), `data: {"choices":[],"usage":${usage}}\n\n`]).reader.usage).toBeUndefined()
+  })
+
   it('keeps earlier counts where a later chunk says null', () => {
     expect(readAll([USAGE(7, 1), TEXT('a', 0, { usage: null })]).reader.usage?.completionTokens).toBe(1)
   })
