@@ -40,10 +40,16 @@ function hasOutput({ text, delta }: Choice): boolean {
   return false
 }
 
-/** Token counts of `usage`, or undefined where it has none. */
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+/**
+ * Token counts of `usage`, or undefined where it has none, or anything that is no count: they are added to counters that
+ * a text, a fraction or a negative number would spoil for as long as the process lives.
+ */
 export function toUsage(usage: Chunk['usage']): Usage | undefined {
-  if (typeof usage?.prompt_tokens !== 'number') return undefined
-  return { promptTokens: usage.prompt_tokens, completionTokens: usage.completion_tokens ?? 0 }
+  const { prompt_tokens: promptTokens, completion_tokens: completionTokens } = usage ?? {}
+  if (!isCount(promptTokens) || !isCount(completionTokens ?? 0)) return undefined
+  return { promptTokens, completionTokens: completionTokens ?? 0 }
 }
 
 /** Follows one streamed answer, event by event. */
@@ -165,11 +171,12 @@ function endsWith(run: Buffer, start: number, end: number, tail: Buffer): boolea
 
 const DATA = Buffer.from('data: ')
 const LF = 0x0a
+const CR = 0x0d
 
 /** The data of an event, its lines joined as the SSE standard says; undefined where it has none. */
 function readData(run: Buffer, start: number, end: number): string | undefined {
-  // as every engine writes it: one line
-  if (run.indexOf(LF, start) === end - 2 && startsWith(run, start, DATA))
+  // as every engine writes it: one line, its end and that of the event both LF
+  if (run.indexOf(LF, start) === end - 2 && run[end - 3] !== CR && startsWith(run, start, DATA))
     return run.toString('utf8', start + 6, end - 2)
   let data: string | undefined
   for (const line of run.toString('utf8', start, end).split(/\r?\n/)) {

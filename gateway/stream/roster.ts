@@ -33,7 +33,7 @@ export class Roster<T extends Member> {
     member.place = -1
   }
 
-  /** Visits every member; one may be removed meanwhile, and one that is added is not visited. */
+  /** Visits every member. Any may be removed meanwhile; another that takes its place may then be visited twice. */
   visit(visitor: (member: T) => void): void {
     for (let place = this.#members.length - 1; place >= 0; place--) {
       const member = this.#members[place]

@@ -28,6 +28,9 @@ const hangs: Behaviour = () => {}
 /** Runs a call over engines a, b, c, … that behave as told. */
 function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempts = 3) {
   const asked: string[] = []
+  const call = fakeCall()
+  /** The body that each engine got. */
+  const bodies: string[] = []
   const records: RequestRecord[] = []
   const engines = behaviours.map(() => new FakeEngine())
   const ids = behaviours.map((_, at) => 'abcdef'.charAt(at))
@@ -54,16 +57,17 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
     ids.map((id) => ({ id, origin: `http://${id}`, pool: 'main', engineKey: undefined }))
   )
   const watches = createWatches(TIMERS, { now: () => 0 })
-  const outcome = exchange(fakeCall(), sink, {
+  const outcome = exchange(call, sink, {
     watches,
     queue,
     pool,
     now: () => 0,
     maxAttempts,
     record: (record) => records.push(record),
-    open(lease, _call, handler) {
+    open(lease, { body }, handler) {
       const at = ids.indexOf(lease.endpoint.id)
       asked.push(lease.endpoint.id)
+      bodies.push(String(body.bytes))
       engines[at]?.open(handler)
       behaviours[at]?.(engines[at] as FakeEngine, handler)
     }
@@ -73,7 +77,7 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
     queue.snapshot()[0]?.active,
     watches.size
   ]
-  return { outcome, sink, asked, records, held, watches }
+  return { outcome, sink, call, asked, bodies, records, held, watches }
 }
 
 /** Lets the request come as far as it comes by itself. */
@@ -99,6 +103,12 @@ describe('a request', () => {
       ['a', 'b'],
       ROLE() + TEXT('a') + FINISH('stop') + DONE_EVENT
     ])
+  })
+
+  it('has its whole body for each engine that is asked, and none once one has begun to answer', async () => {
+    const { outcome, call, bodies } = run([givesUp, refusesConnection, answers])
+    await outcome
+    expect([bodies, call.body.bytes.length]).toEqual([Array(3).fill('{"model":"m"}'), 0])
   })
 
   it('never goes to another engine after the first token', async () => {

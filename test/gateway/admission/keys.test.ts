@@ -1,5 +1,5 @@
 // From an Authorization header to a principal.
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { createKeys, hashKey } from '../../../gateway/admission/keys.ts'
 import { keyFileSchema } from '../../../gateway/contract.ts'
@@ -64,8 +64,36 @@ describe('the stored form of a key', () => {
     expect(hashKey(SALT, 'sk')).toMatch(/^[0-9a-f]{64}$/)
   })
 
+  it.each([16, 32, 63, 64, 65, 96])('is what HMAC-SHA-256 makes of it under a salt of %i bytes', (bytes) => {
+    const salt = randomBytes(bytes)
+    const keys = [
+      '',
+      'sk',
+      'é'.repeat(128),
+      'x'.repeat(256),
+      'x'.repeat(257),
+      '猫'.repeat(300),
+      'sk',
+      'y'.repeat(16_000)
+    ]
+    expect(keys.map((key) => hashKey(salt.toString('base64'), key))).toEqual(
+      keys.map((key) => createHmac('sha256', salt).update(key).digest('hex'))
+    )
+  })
+
   it('differs from salt to salt', () => {
     expect(hashKey(SALT, 'sk')).not.toBe(hashKey(randomBytes(32).toString('base64'), 'sk'))
+  })
+})
+
+describe('a key ring', () => {
+  it('keeps nothing of one key when it looks at the next', () => {
+    const long = `sk-${'x'.repeat(250)}`
+    const ring = createKeys({ salt: SALT, keys: [{ id: 'short', hash: hashKey(SALT, 'sk-s') }] })
+    for (const key of [long, 'é'.repeat(400), long]) {
+      expect(() => ring.authenticate(`Bearer ${key}`)).toThrow(GatewayError)
+      expect(ring.authenticate('Bearer sk-s').keyId).toBe('short')
+    }
   })
 })
 

@@ -40,6 +40,8 @@ describe('the kind of an event', () => {
     ['[DONE]', DONE_EVENT, 'done'],
     ['[DONE] without the space', 'data:[DONE]\n\n', 'done'],
     ['[DONE] with CRLF', 'data: [DONE]\r\n\r\n', 'done'],
+    ['[DONE] with CRLF, and a blank line of LF', 'data: [DONE]\r\n\n', 'done'],
+    ['[DONE] with LF, and a blank line of CRLF', 'data: [DONE]\n\r\n', 'done'],
     ['a comment', ': keep-alive\n\n', 'comment'],
     ['fields without data', 'event: ping\nid: 3\n\n', 'comment'],
     ['blank lines only', '\n\n', 'comment'],
@@ -83,6 +85,16 @@ describe('what a reader keeps', () => {
     const at = (count: number) =>
       TEXT('a', 0, { usage: { prompt_tokens: 7, total_tokens: 7 + count, completion_tokens: count } })
     expect(readAll([at(1), at(2), at(3)]).reader.usage?.completionTokens).toBe(3)
+  })
+
+  it.each([
+    ['a text', '{"prompt_tokens":7,"completion_tokens":"1"}'],
+    ['a negative number', '{"prompt_tokens":7,"completion_tokens":-1}'],
+    ['a fraction', '{"prompt_tokens":7.5,"completion_tokens":1}'],
+    ['a number beyond all bounds', '{"prompt_tokens":7,"completion_tokens":1e999}'],
+    ['an object', '{"prompt_tokens":7,"completion_tokens":{}}']
+  ])('has no counts where one of them is %s', (_what, usage) => {
+    expect(readAll([TEXT('a'), `data: {"choices":[],"usage":${usage}}\n\n`]).reader.usage).toBeUndefined()
   })
 
   it('keeps earlier counts where a later chunk says null', () => {

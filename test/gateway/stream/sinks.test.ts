@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import { GatewayError } from '../../../gateway/errors.ts'
 import { HttpSink } from '../../../gateway/stream/sinks.ts'
-import { SSE_HEADERS } from '../../../gateway/stream/sse.ts'
+import { HEARTBEAT, SSE_HEADERS } from '../../../gateway/stream/sse.ts'
 
 const servers: Server[] = []
 /** The server's side of the connections, the newest last. */
@@ -162,13 +162,17 @@ describe('a reader that leaves', () => {
 })
 
 describe('a slow reader', () => {
-  it('makes the sink full, and is told of when it has taken everything', async () => {
-    const { sink, answer } = await open()
-    sink.head(200, SSE_HEADERS)
-    const drained = new Promise<string>((resolve) => sink.onDrain(() => resolve('drained')))
-    while (sink.write(Buffer.alloc(65_536)));
-    ;(await answer).resume()
-    expect(await drained).toBe('drained')
+  it.each(['text/event-stream', 'application/json'])('of %s is told of each time that it took all', async (type) => {
+    const [{ sink, answer }, heard] = [await open(), [] as string[]]
+    sink.head(200, { 'content-type': type })
+    for (const round of ['first', 'second']) {
+      const drained = new Promise<string>((resolve) => sink.onDrain(() => resolve(round)))
+      while (sink.write(Buffer.alloc(65_536)));
+      sink.write(HEARTBEAT)
+      ;(await answer).resume()
+      heard.push(await drained)
+    }
+    expect([heard, sockets.at(-1)?.listenerCount('drain')]).toEqual([['first', 'second'], 1])
   })
 
   it('that takes nothing more after the end is cut off', async () => {

@@ -61,6 +61,26 @@ describe('an answer', () => {
     ])
   })
 
+  it('has headers by any name, those of an object’s own properties among them', () => {
+    let told: unknown
+    const parser = new ResponseParser({
+      onHead: (_status, headers) => {
+        told = Object.entries(headers)
+      },
+      onPayload() {}
+    })
+    const bytes = Buffer.from(
+      'HTTP/1.1 200 OK\r\nConstructor: a\r\n__proto__: b\r\nX:\r\nX:  c \r\nContent-Length: 0\r\n\r\n'
+    )
+    parser.push(bytes, bytes.length)
+    expect(told).toEqual([
+      ['constructor', 'a'],
+      ['__proto__', 'b'],
+      ['x', ', c'],
+      ['content-length', '0']
+    ])
+  })
+
   it('is not done before its last byte', () => {
     expect(read([Buffer.from(ANSWER.slice(0, -1))]).done).toBe(false)
   })
