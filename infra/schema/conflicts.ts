@@ -15,6 +15,7 @@ export function findConflicts(stack: unknown): string[] {
     ...findRepeated(models, 'models', 'name'),
     ...findRepeated(regions, 'regions', 'name'),
     ...findRepeated(regions, 'regions', 'namespace'),
+    ...findRepeatedRecords(regions),
     ...models.flatMap((model, index) => findRepeatedAdapters(model, `models[${index}]`)),
     ...findSharedHostConflicts(regions),
     ...regions.flatMap((region, index) => findPlacementProblems(region, `regions[${index}].placements`, models))
@@ -29,6 +30,23 @@ function findRepeatedAdapters(model: Fields, path: string): string[] {
       : []
   )
   return [...findRepeated(adapters, `${path}.adapters`, 'name'), ...shadowing]
+}
+
+/**
+ * Hosts whose record two regions make: the external-dns of each would take the other's for a stranger's. A host that
+ * somebody else leads to several regions may stand in all of them, without `dns`.
+ */
+function findRepeatedRecords(regions: readonly Fields[]): string[] {
+  const owners = new Map<unknown, number>()
+  return regions.flatMap(({ ingress }, index) => {
+    if (!isFields(ingress) || ingress.dns === undefined || typeof ingress.host !== 'string') return []
+    const owner = owners.get(ingress.host)
+    owners.set(ingress.host, owner ?? index)
+    if (owner === undefined) return []
+    return [
+      `regions[${index}].ingress.host: regions[${owner}] makes the record of ${ingress.host} already; give each region a host, and share one by sharedHost`
+    ]
+  })
 }
 
 function findPlacementProblems(region: Fields, path: string, models: readonly Fields[]): string[] {

@@ -190,3 +190,24 @@ describe('a host of several regions', () => {
     expect(problemsOf(stackWith({ policy: 'geo', country: 'DE' }, { policy: 'geo', country: 'DE' }))).toHaveLength(1)
   })
 })
+
+describe('one host in two regions', () => {
+  const stackWith = (ingress: Partial<IngressInput>) =>
+    stackOf({
+      regions: ['eu', 'us'].map((name) =>
+        region({
+          name,
+          namespace: name,
+          cluster: { apis: ['external-dns'] },
+          ingress: { ...ingressFor('f5-nginx'), ...ingress }
+        })
+      )
+    })
+
+  it('is refused where both make its record, and accepted where somebody else leads it to them', () => {
+    expect(problemsOf(stackWith({ dns: {} }))).toEqual([
+      'regions[1].ingress.host: regions[0] makes the record of llm.eu-west.example.com already; give each region a host, and share one by sharedHost'
+    ])
+    expect(problemsOf(stackWith({}))).toEqual([])
+  })
+})
