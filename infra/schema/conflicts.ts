@@ -16,6 +16,7 @@ export function findConflicts(stack: unknown): string[] {
     ...findRepeated(regions, 'regions', 'name'),
     ...findRepeated(regions, 'regions', 'namespace'),
     ...findRepeatedRecords(regions),
+    ...findTakenByGroups(models),
     ...models.flatMap((model, index) => findRepeatedAdapters(model, `models[${index}]`)),
     ...findSharedHostConflicts(regions),
     ...regions.flatMap((region, index) => findPlacementProblems(region, `regions[${index}].placements`, models))
@@ -30,6 +31,17 @@ function findRepeatedAdapters(model: Fields, path: string): string[] {
       : []
   )
   return [...findRepeated(adapters, `${path}.adapters`, 'name'), ...shadowing]
+}
+
+/** An engine on several nodes has a set of pods and a Service beside its own, named after it. */
+function findTakenByGroups(models: readonly Fields[]): string[] {
+  const groups = models.filter(({ name, nodes }) => typeof name === 'string' && typeof nodes === 'number' && nodes > 1)
+  const owners = new Map(groups.flatMap(({ name }) => ['lws', 'worker'].map((part) => [`${name}-${part}`, name])))
+  return models.flatMap(({ name }, index) =>
+    typeof name === 'string' && owners.has(name)
+      ? [`models[${index}].name: ${name} is what ${owners.get(name)} calls a part of its engines; choose another name`]
+      : []
+  )
 }
 
 /**

@@ -36,6 +36,17 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
     /^regions\[1\]\.namespace: sluice/
   ],
   [
+    'a model that is named as the workers of another',
+    stackOf({
+      models: [
+        model({ nodes: 2, gpus: 2, settings: { model: 'org/big', pipelineParallelSize: 2 } }),
+        model({ name: 'llama-worker', servedName: 'other' })
+      ],
+      regions: [region({ cluster: { apis: ['leader-worker-set'] } })]
+    }),
+    /^models\[1\]\.name: llama-worker is what llama calls a part of its engines/
+  ],
+  [
     'a model placed twice',
     withRegion({ placements: [placement(), placement()] }),
     /^regions\[0\]\.placements\[1\]\.model: llama is taken/
