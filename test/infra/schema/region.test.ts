@@ -41,6 +41,11 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
     withRegion({ gateway: { ...region().gateway, maxBodyBytes: 1_073_741_824 } }),
     /^regions\[0\]\.gateway\.maxBodyBytes: 4 bodies of 1073741824 bytes don't fit into memoryMiB 1024, .* to 4096, or lower/
   ],
+  ...['default', 'kube-system'].map((namespace): (typeof REFUSALS)[number] => [
+    `the namespace ${namespace}, whose pods it would shut in`,
+    withRegion({ namespace }),
+    /^regions\[0\]\.namespace: use a DNS label: .* are Kubernetes' own$/
+  ]),
   [
     'a policy of the network that is none',
     withRegion({ networkPolicy: false }),
