@@ -153,12 +153,15 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
       tolerations: [
         { key: 'a', operator: 'Exists', value: 'b' },
         { operator: 'Equal', value: 'b' },
-        { key: 'a', operator: 'Exists', effect: 'NoSchedule', tolerationSeconds: 3 }
+        { key: 'a', operator: 'Exists', effect: 'NoSchedule', tolerationSeconds: 3 },
+        { key: 'no key', operator: 'Equal', value: 'no value' }
       ]
     }),
     /tolerations\[0\]\.value: operator Exists has no value/,
     /tolerations\[1\]\.key: name the taint/,
-    /tolerations\[2\]\.tolerationSeconds: only effect NoExecute/
+    /tolerations\[2\]\.tolerationSeconds: only effect NoExecute/,
+    /tolerations\[3\]\.key: use the key of a label/,
+    /tolerations\[3\]\.value: use the value of a label/
   ],
   [
     'a node label that no node has',

@@ -107,6 +107,11 @@ const REFUSALS: [title: string, input: StackInput, ...problems: RegExp[]][] = [
     /ingress\.sharedHost\.tls: say where the certificate is/
   ],
   [
+    'an annotation that the API server refuses',
+    written('f5-nginx', { annotations: { 'no key': 'x' } }),
+    /ingress\.annotations\.no key: use the key of a label/
+  ],
+  [
     'a routing that is none',
     written('f5-nginx', { sharedHost: { ...shared, routing: { policy: 'nearest' } } }),
     /ingress\.sharedHost\.routing: use \{ policy: 'latency'/
