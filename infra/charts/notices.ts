@@ -15,6 +15,7 @@ export function noticeRegion(region: Region, placed: readonly PlacedModel[], ori
     ...noticeOrigin(region, origin),
     ...noticeSharedClaims(region),
     ...noticeSource(region, placed),
+    ...noticeScrapes(region),
     ...noticeDeviceGroups(placed),
     ...noticeExceptions(region),
     ...noticeAdmission(region)
@@ -65,6 +66,16 @@ function noticeSource({ name: region, network, networkPolicy }: Region, placed: 
     const what = isWarmed ? 'the pinned commit' : 'the model'
     return [`region ${region}: network.modelSource is none, so the cache of ${name} has to hold ${what} already.`]
   })
+}
+
+/** A sentence where KEDA scales by metrics that the network lets no Prometheus read. */
+function noticeScrapes({ name, cluster, gateway, placements, network, networkPolicy }: Region): string[] {
+  const isScaled = cluster.apis.includes('keda') && [gateway, ...placements].some(({ autoscaling }) => autoscaling)
+  const isRead = network.prometheus !== 'none' && (network.prometheus ?? cluster.apis.includes('prometheus-operator'))
+  if (!isScaled || isRead || networkPolicy === 'none') return []
+  return [
+    `region ${name}: KEDA scales by metrics of gateway and engines, and the network lets nobody read them; name the Prometheus in network.prometheus.`
+  ]
 }
 
 /** A sentence for each placed model whose pods may find the devices and not be allowed to open them. */
