@@ -53,9 +53,13 @@ function diffCommitted(directory: string, { root, folders }: DiffOptions): numbe
 }
 
 function diffFolder(directory: string, folder: string, command: readonly string[]): number {
-  const [old, fresh] = ['committed', 'synth'].map((side) => join(side, folder))
-  for (const side of [old, fresh]) mkdirSync(join(directory, side ?? ''), { recursive: true })
-  return runIn(directory, 'git', [...command, old ?? '', fresh ?? ''])
+  const sides = ['committed', 'synth'].map((side) => join(side, folder))
+  // A region that comes or goes is on one side; a name that is on none is misspelt, and must not pass for equal.
+  if (!sides.some((side) => existsSync(join(directory, side)))) {
+    throw new Explained(`neither the stack nor the commit has ${folder}`)
+  }
+  for (const side of sides) mkdirSync(join(directory, side), { recursive: true })
+  return runIn(directory, 'git', [...command, ...sides])
 }
 
 function diffLive(directory: string, { folders, context }: DiffOptions): number {

@@ -12,9 +12,10 @@ import { stack } from './stack.ts'
 const KEPT = new Set(['Namespace', 'PersistentVolume', 'PersistentVolumeClaim'])
 
 /** Kubernetes' own kinds that may be in the cluster, although the region has none of them now. */
+const AUTOSCALER = 'autoscaling/v2/HorizontalPodAutoscaler'
 const USUAL = [
   'apps/v1/Deployment',
-  'autoscaling/v2/HorizontalPodAutoscaler',
+  AUTOSCALER,
   'batch/v1/CronJob',
   'batch/v1/Job',
   'core/v1/ConfigMap',
@@ -36,7 +37,10 @@ export function renderPruneCommand(input: StackInput, folder: string): string | 
   const label = objects[0]?.metadata.getLabel(REGION_LABEL)
   if (label === undefined) return undefined
   const made = objects.filter(({ kind }) => !KEPT.has(kind))
-  const kinds = [...new Set([...USUAL, ...made.map(kindOf)])].sort()
+  // KEDA gives its autoscalers the ScaledObject's labels and annotations, by which kubectl would take them for applied ones.
+  const hasKeda = objects.some(({ kind }) => kind === 'ScaledObject')
+  const usual = USUAL.filter((kind) => !hasKeda || kind !== AUTOSCALER)
+  const kinds = [...new Set([...usual, ...made.map(kindOf)])].sort()
   return [
     `kubectl apply -k charts-out/${folder} --prune -l ${REGION_LABEL}=${label}`,
     ...kinds.map((kind) => `--prune-allowlist=${kind}`)

@@ -4,6 +4,7 @@ import type { Origin, OriginPods } from '../constructs/ingress-profiles/profile.
 import type { WarmUp } from '../constructs/model-cache.ts'
 import { WARM_UP_LABELS } from '../constructs/model-warm-up.ts'
 import type { NetworkPolicies } from '../constructs/network-policies.ts'
+import type { TokenServer } from '../lib/cloud-identity.ts'
 import { ALL_PODS, type End, EVERYWHERE, INTERNET, type Pods, type Port } from '../lib/network.ts'
 import type { Peer } from '../schema/network.ts'
 import type { Region } from '../schema.ts'
@@ -22,6 +23,8 @@ export interface EngineWorkload extends Workload {
   readonly workerLabels?: Readonly<Record<string, string>>
   /** Who fills the cache. */
   readonly warmUp?: WarmUp
+  /** Whom its pods ask for the cloud's tokens. */
+  readonly tokenServer?: TokenServer
 }
 
 /** The ends of a region's edges. */
@@ -65,6 +68,7 @@ export function allowEdges(policies: NetworkPolicies, region: Region, workloads:
     // vLLM has its metrics on the port that it serves on, so there is no narrower edge.
     for (const scraper of scrapers) policies.allow(scraper, engine, workload.port)
     joinGroup(policies, engine, workersOf(workload))
+    openTokens(policies, workload)
   }
   for (const { end, ports } of modelSourcesOf(region)) {
     for (const pods of downloadersOf(workloads)) policies.allow(pods, end, ...ports)
@@ -91,6 +95,15 @@ function joinGroup(policies: NetworkPolicies, engine: Pods, workers: readonly Po
     policies.allow(engine, worker)
     policies.allow(worker, engine)
     policies.allow(worker, worker)
+  }
+}
+
+/** The one address of a cloud's own that an engine may reach, and only one that has an identity of that cloud. */
+function openTokens(policies: NetworkPolicies, workload: EngineWorkload): void {
+  const { tokenServer } = workload
+  if (tokenServer === undefined) return
+  for (const pods of [podsOf(workload), ...workersOf(workload)]) {
+    policies.allow(pods, tokenServer.end, ...tokenServer.ports)
   }
 }
 

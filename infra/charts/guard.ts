@@ -2,6 +2,7 @@
 import { Chart } from 'cdk8s'
 import type { Construct } from 'constructs'
 import { AdmissionPolicies } from '../constructs/admission-policies.ts'
+import type { Origin } from '../constructs/ingress-profiles/profile.ts'
 import { NetworkPolicies } from '../constructs/network-policies.ts'
 import { Secrets } from '../constructs/secrets.ts'
 import { admissionOf } from '../schema/admission.ts'
@@ -22,7 +23,15 @@ export function guardRegion(scope: Construct, region: Region, workloads: Regiona
     const { gateway, origin } = workloads
     const proxies = isBeside(region, origin) ? [origin.podLabels] : []
     const exposable = [gateway.selectorLabels, ACME_SOLVER.podLabels, ...proxies]
-    new AdmissionPolicies(new Chart(scope, 'admission'), 'AdmissionPolicies', { namespace, action, exposable })
+    new AdmissionPolicies(new Chart(scope, 'admission'), 'AdmissionPolicies', {
+      ...{ namespace, action, exposable },
+      makers: makersFor(region, origin)
+    })
   }
   return policies
+}
+
+/** Cilium's proxy is on every node, and its load balancer's Service, beside Ingress or Gateway, selects nobody. */
+function makersFor({ ingress }: Region, origin: Origin): string[] {
+  return origin === 'cilium' && ingress.gateway === undefined ? ['cilium-operator'] : []
 }

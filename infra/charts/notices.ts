@@ -1,7 +1,7 @@
 // What a stack's manifests take for granted of the cluster, and what of the stack is left unused.
 import type { Origin } from '../constructs/ingress-profiles/profile.ts'
 import { profileOf } from '../lib/accelerators.ts'
-import { isBucket } from '../lib/vllm-settings.ts'
+import { isBucket, isRepository } from '../lib/vllm-settings.ts'
 import { ADMISSION_MINOR, admissionOf } from '../schema/admission.ts'
 import { enforcedLevelOf } from '../schema/pod-security.ts'
 import type { Region, Stack } from '../schema.ts'
@@ -15,6 +15,7 @@ export function noticeRegion(region: Region, placed: readonly PlacedModel[], ori
     ...noticeOrigin(region, origin),
     ...noticeSharedClaims(region),
     ...noticeSource(region, placed),
+    ...noticeScrapes(region),
     ...noticeDeviceGroups(placed),
     ...noticeExceptions(region),
     ...noticeAdmission(region)
@@ -50,18 +51,31 @@ function noticeOrigin({ ingress, network, networkPolicy }: Region, origin: Origi
   return [`${ingress.controller}: ${origin.guess}; name them in network.ingressController.`]
 }
 
-/** A sentence for each placed model that has to be downloaded where the network lets no pod download. */
+/** A sentence for each placed model that has to be downloaded where engines are offline, or the network lets no pod download. */
 function noticeSource({ name: region, network, networkPolicy }: Region, placed: readonly PlacedModel[]): string[] {
-  if (network.modelSource !== 'none' || networkPolicy === 'none') return []
+  if (network.modelSource !== 'none') return []
   return placed.flatMap(({ model: { name, settings }, placement: { cache } }) => {
     const { model } = settings
+    const isWarmed = 'warmUp' in cache && cache.warmUp
+    if (networkPolicy === 'none' && (isBucket(model) || isWarmed)) return []
     if (isBucket(model))
       return [`region ${region}: model ${name} is read from ${model}, and network.modelSource is none.`]
-    if (!('warmUp' in cache) || !cache.warmUp) return []
-    return [
-      `region ${region}: network.modelSource is none, so the cache of ${name} has to hold the pinned commit already.`
-    ]
+    if (!isRepository(model)) return []
+    if (cache.kind === 'empty-dir')
+      return [`region ${region}: network.modelSource is none and the cache of ${name} begins empty, so it never loads.`]
+    const what = isWarmed ? 'the pinned commit' : 'the model'
+    return [`region ${region}: network.modelSource is none, so the cache of ${name} has to hold ${what} already.`]
   })
+}
+
+/** A sentence where KEDA scales by metrics that the network lets no Prometheus read. */
+function noticeScrapes({ name, cluster, gateway, placements, network, networkPolicy }: Region): string[] {
+  const isScaled = cluster.apis.includes('keda') && [gateway, ...placements].some(({ autoscaling }) => autoscaling)
+  const isRead = network.prometheus !== 'none' && (network.prometheus ?? cluster.apis.includes('prometheus-operator'))
+  if (!isScaled || isRead || networkPolicy === 'none') return []
+  return [
+    `region ${name}: KEDA scales by metrics of gateway and engines, and the network lets nobody read them; name the Prometheus in network.prometheus.`
+  ]
 }
 
 /** A sentence for each placed model whose pods may find the devices and not be allowed to open them. */

@@ -38,7 +38,10 @@ export class RegionalEndpoint extends Construct {
     const wayIn = wayInOf(region, budget.ingress, 'gateway', PORTS.gateway)
 
     // kubectl applies files in the order of their names, and everything else needs the namespace.
-    new Namespace(new Chart(this, '00-namespace'), 'Namespace', { name: namespace, enforce: enforcedLevelOf(region) })
+    new Namespace(new Chart(this, '00-namespace'), 'Namespace', {
+      ...{ name: namespace, enforce: enforcedLevelOf(region) },
+      ...(profile.namespaceLabels === undefined ? {} : { labels: profile.namespaceLabels })
+    })
     const engines = placed.map((one) => deployEngines(chart(engineNameOf(one.model)), region, one, budget.engine))
     const gateway = deployGateway(chart('gateway'), region, placed, budget.gateway, wayIn)
     const ingress = new StreamingIngress(chart('ingress'), 'Ingress', { ...wayIn, profile })

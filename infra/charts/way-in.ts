@@ -2,6 +2,7 @@
 import type { ConfigInput, TimeBudget } from '../../gateway/contract.ts'
 import type { IngressProfile, Route, WayIn } from '../constructs/ingress-profiles/profile.ts'
 import { renderDnsAnnotations } from '../lib/external-dns.ts'
+import { CONTROLLER_TRAITS } from '../lib/ingress-controllers.ts'
 import type { Region } from '../schema.ts'
 
 /** How long a resolver may keep the answer for a shared host: a region that is gone has to be forgotten soon. */
@@ -35,7 +36,19 @@ export function keepAliveOf(profile: IngressProfile, wayIn: WayIn): Pick<ConfigI
 }
 
 /** What the hosts take for granted of whoever runs DNS and cert-manager. */
-export function noticeHosts({ ingress: { sharedHost } }: Region): string[] {
+export function noticeHosts({ ingress }: Region): string[] {
+  return [...noticeChallenge(ingress), ...noticeSharedHost(ingress)]
+}
+
+/** A Gateway of the region's own listens for TLS only, and an attached one has its certificates from elsewhere. */
+function noticeChallenge({ controller, host, tls }: Region['ingress']): string[] {
+  if (tls?.clusterIssuer === undefined || CONTROLLER_TRAITS[controller].routedBy !== 'gateway-api') return []
+  return [
+    `${host}: issuer ${tls.clusterIssuer} has to solve DNS-01; the region's Gateway has no listener on port 80, which a challenge by HTTP-01 needs.`
+  ]
+}
+
+function noticeSharedHost({ sharedHost }: Region['ingress']): string[] {
   if (sharedHost === undefined) return []
   const { host, healthCheckId, tls } = sharedHost
   return [

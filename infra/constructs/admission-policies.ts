@@ -10,6 +10,8 @@ export interface AdmissionPoliciesProps {
   readonly namespace: string
   /** The labels of pods that a Service may show to the outside, each set as selectors have it. */
   readonly exposable: readonly Readonly<Record<string, string>>[]
+  /** ServiceAccounts whose Services may select no pod: those of a controller whose proxy is on the nodes. @default none */
+  readonly makers?: readonly string[]
   /** `deny` refuses a request; `warn` lets it pass with a warning to whoever sent it and a line in the audit log. @default deny */
   readonly action?: 'deny' | 'warn'
 }
@@ -18,7 +20,7 @@ export interface AdmissionPoliciesProps {
 export class AdmissionPolicies extends Construct {
   constructor(scope: Construct, id: string, props: AdmissionPoliciesProps) {
     super(scope, id)
-    for (const rules of [POD_RULES, serviceRules(props.exposable)]) this.#add(rules, props)
+    for (const rules of [POD_RULES, serviceRules(props.exposable, props.makers)]) this.#add(rules, props)
   }
 
   #add(rules: AdmissionRules, { namespace, action = 'deny' }: AdmissionPoliciesProps): void {

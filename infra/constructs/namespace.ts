@@ -10,6 +10,8 @@ export interface NamespaceProps {
   readonly name: string
   /** The Pod Security standard that a pod is refused by; `restricted` warns and is audited in any case. @default restricted */
   readonly enforce?: PodSecurityLevel
+  /** Labels that controllers look for. @default none */
+  readonly labels?: Readonly<Record<string, string>>
 }
 
 /** A Namespace that enforces a Pod Security standard. */
@@ -24,6 +26,7 @@ export class Namespace extends Construct {
       metadata: {
         name: props.name,
         labels: {
+          ...props.labels,
           ...labelsOf({ name: 'sluice', instance: props.name, component: 'namespace' }),
           // https://kubernetes.io/docs/concepts/security/pod-security-admission/
           'pod-security.kubernetes.io/enforce': props.enforce ?? 'restricted',

@@ -3,6 +3,7 @@ import { k8s } from 'cdk8s-plus-28'
 import { Construct } from 'constructs'
 import { PORTS } from '../../gateway/contract.ts'
 import { profileOf } from '../lib/accelerators.ts'
+import { identityLabelsOf, type TokenServer, tokenServerOf } from '../lib/cloud-identity.ts'
 import { versionOf } from '../lib/image.ts'
 import { ImageVolumeDeployment, type ImageVolumes } from '../lib/image-volumes.ts'
 import type { ScaleTarget } from '../lib/keda.ts'
@@ -65,6 +66,8 @@ export class VllmDeployment extends Construct {
   readonly scaleTarget: ScaleTarget
   /** Who fills its cache before it starts, where somebody does. */
   readonly warmUp?: WarmUp
+  /** Whom its pods ask for the cloud's tokens, where they ask anybody inside of its network. */
+  readonly tokenServer?: TokenServer
 
   constructor(scope: Construct, id: string, props: VllmDeploymentProps) {
     super(scope, id)
@@ -75,6 +78,8 @@ export class VllmDeployment extends Construct {
     this.selectorLabels = selectorOf(identity)
     if ((props.nodes ?? 1) > 1) this.workerLabels = selectorOf(workerIdentity(props))
     if (props.cache.warmUp !== undefined) this.warmUp = props.cache.warmUp
+    const tokenServer = tokenServerOf(props.serviceAccountAnnotations)
+    if (tokenServer !== undefined) this.tokenServer = tokenServer
 
     // First: kubectl applies in this order, and no pod is made before its account is there.
     new k8s.KubeServiceAccount(this, 'ServiceAccount', {
@@ -105,12 +110,17 @@ interface Metadata {
 const annotate = (annotations: Readonly<Record<string, string>> | undefined) =>
   annotations === undefined ? {} : { annotations }
 
+const podLabels = ({ serviceAccountAnnotations }: VllmDeploymentProps, own: Record<string, string>) => ({
+  ...own,
+  ...identityLabelsOf(serviceAccountAnnotations)
+})
+
 function createDeployment(scope: Construct, props: VllmDeploymentProps, metadata: Metadata): ScaleTarget {
   const selector = selectorOf({ name: 'vllm', instance: props.name })
   const spec = {
     ...renderRollout(props),
     selector: { matchLabels: selector },
-    template: { metadata: { labels: metadata.labels }, spec: renderPod(props, selector) }
+    template: { metadata: { labels: podLabels(props, metadata.labels) }, spec: renderPod(props, selector) }
   }
   new ImageVolumeDeployment(scope, 'Resource', { metadata, spec }, imagesOf(props))
   return { apiVersion: 'apps/v1', kind: 'Deployment', name: metadata.name }
@@ -132,11 +142,11 @@ function createGroups(scope: Construct, props: VllmDeploymentProps, metadata: Me
     maxSurge,
     maxUnavailable,
     leader: {
-      metadata: { labels: metadata.labels },
+      metadata: { labels: podLabels(props, metadata.labels) },
       spec: renderPod(props, selectorOf({ name: 'vllm', instance: props.name }), 'leader')
     },
     worker: {
-      metadata: { labels: labelsOf({ ...worker, component: 'engine' }) },
+      metadata: { labels: podLabels(props, labelsOf({ ...worker, component: 'engine' })) },
       spec: renderPod(props, selectorOf(worker), 'worker')
     },
     images: imagesOf(props)

@@ -94,13 +94,21 @@ export const POD_RULES: AdmissionRules = {
 
 /**
  * Services that lead in from outside the cluster may select the pods of one of `exposable` and no others. A list of what
- * may, rather than of engines: a selector of one label that engines share with everything would pass the latter.
+ * may, rather than of engines: a selector of one label that engines share with everything would pass the latter. Those
+ * of the ServiceAccounts `makers`, wherever they are, may select no pod at all: they lead to a proxy that is on the nodes.
  */
-export function serviceRules(exposable: readonly Readonly<Record<string, string>>[]): AdmissionRules {
+export function serviceRules(
+  exposable: readonly Readonly<Record<string, string>>[],
+  makers: readonly string[] = []
+): AdmissionRules {
   const selectsOnly = exposable.map((labels) =>
     Object.entries(labels)
       .map(([key, value]) => `'${key}' in variables.selector && variables.selector['${key}'] == '${value}'`)
       .join(' && ')
+  )
+  const selectsNone = makers.map(
+    (account) =>
+      `size(variables.selector) == 0 && request.userInfo.username.matches('^system:serviceaccount:[a-z0-9-]+:${account}$')`
   )
   return {
     name: 'services',
@@ -115,7 +123,7 @@ export function serviceRules(exposable: readonly Readonly<Record<string, string>
     ],
     validations: [
       {
-        expression: `!variables.leadsIn || ${selectsOnly.map((labels) => `(${labels})`).join(' || ')}`,
+        expression: `!variables.leadsIn || ${[...selectsOnly, ...selectsNone].map((one) => `(${one})`).join(' || ')}`,
         message:
           'only the gateway may be reached from outside: use type ClusterIP, without externalIPs, for a Service of anything else'
       }

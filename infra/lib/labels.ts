@@ -58,6 +58,7 @@ export function labelObjects(root: IConstruct, key: string, value: string): void
 function toLabelValue(text: string): string {
   return text
     .replace(/[^A-Za-z0-9._-]/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
     .slice(0, 63)
     .replace(/[^A-Za-z0-9]+$/, '')
 }

@@ -12,6 +12,12 @@ export const DNS_LABEL: NameRule = {
   message: 'use a DNS label: a-z, 0-9 and -, starting and ending with a letter or digit, at most 63 characters'
 }
 
+/** A namespace of one's own: a region closes the network of all that is in it, and Kubernetes' own pods would be shut in. */
+export const OWN_NAMESPACE: NameRule = {
+  pattern: /^(?!default$|kube-)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  message: `${DNS_LABEL.message}; default and those that begin with kube- are Kubernetes' own`
+}
+
 /**
  * RFC 1035 label, which Services require, short enough for the prefixes and pod suffixes that are added: a pod's name is
  * `engine-<name>-<10 characters>-<5 characters>`.

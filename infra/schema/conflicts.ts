@@ -15,6 +15,8 @@ export function findConflicts(stack: unknown): string[] {
     ...findRepeated(models, 'models', 'name'),
     ...findRepeated(regions, 'regions', 'name'),
     ...findRepeated(regions, 'regions', 'namespace'),
+    ...findRepeatedRecords(regions),
+    ...findTakenByGroups(models),
     ...models.flatMap((model, index) => findRepeatedAdapters(model, `models[${index}]`)),
     ...findSharedHostConflicts(regions),
     ...regions.flatMap((region, index) => findPlacementProblems(region, `regions[${index}].placements`, models))
@@ -29,6 +31,34 @@ function findRepeatedAdapters(model: Fields, path: string): string[] {
       : []
   )
   return [...findRepeated(adapters, `${path}.adapters`, 'name'), ...shadowing]
+}
+
+/** An engine on several nodes has a set of pods and a Service beside its own, named after it. */
+function findTakenByGroups(models: readonly Fields[]): string[] {
+  const groups = models.filter(({ name, nodes }) => typeof name === 'string' && typeof nodes === 'number' && nodes > 1)
+  const owners = new Map(groups.flatMap(({ name }) => ['lws', 'worker'].map((part) => [`${name}-${part}`, name])))
+  return models.flatMap(({ name }, index) =>
+    typeof name === 'string' && owners.has(name)
+      ? [`models[${index}].name: ${name} is what ${owners.get(name)} calls a part of its engines; choose another name`]
+      : []
+  )
+}
+
+/**
+ * Hosts whose record two regions make: the external-dns of each would take the other's for a stranger's. A host that
+ * somebody else leads to several regions may stand in all of them, without `dns`.
+ */
+function findRepeatedRecords(regions: readonly Fields[]): string[] {
+  const owners = new Map<unknown, number>()
+  return regions.flatMap(({ ingress }, index) => {
+    if (!isFields(ingress) || ingress.dns === undefined || typeof ingress.host !== 'string') return []
+    const owner = owners.get(ingress.host)
+    owners.set(ingress.host, owner ?? index)
+    if (owner === undefined) return []
+    return [
+      `regions[${index}].ingress.host: regions[${owner}] makes the record of ${ingress.host} already; give each region a host, and share one by sharedHost`
+    ]
+  })
 }
 
 function findPlacementProblems(region: Fields, path: string, models: readonly Fields[]): string[] {

@@ -1,9 +1,9 @@
 // The schema of a region's gateway.
 import { z } from 'zod'
 import { gatewayScalingSchema } from './autoscaling.ts'
-import { image, secretKey } from './parts.ts'
+import { crossCheck, image, pickValid, secretKey } from './parts.ts'
 
-export const gatewaySchema = z.strictObject({
+const gatewayShape = z.strictObject({
   image,
   /** At least two, so a node may be drained. */
   replicas: z.int().min(2, 'use at least 2: one gateway is an outage at every drain of a node').max(1000).default(2),
@@ -16,4 +16,23 @@ export const gatewaySchema = z.strictObject({
   /** Largest request body in bytes; gateway and ingress agree on it. */
   maxBodyBytes: z.int().min(1024).max(1_073_741_824).default(10_485_760),
   corsOrigins: z.array(z.string().min(1)).max(256).exactOptional()
+})
+
+/** What a pod has when the stack says nothing (`GatewayContainerProps`). */
+const DEFAULT_MEMORY_MIB = 1024
+/** Bodies in flight are in memory, and a pod that runs out of it cuts every stream: a few of the largest have to fit. */
+const LARGEST_BODIES = 4
+const MEBIBYTE = 1024 * 1024
+
+/** A region's gateway, its memory held against the bodies that it takes. */
+export const gatewaySchema = crossCheck(gatewayShape, (written) => {
+  const { maxBodyBytes, memoryMiB = DEFAULT_MEMORY_MIB } = pickValid(gatewayShape, written)
+  if (maxBodyBytes === undefined || maxBodyBytes * LARGEST_BODIES <= memoryMiB * MEBIBYTE) return []
+  const needed = Math.ceil((maxBodyBytes * LARGEST_BODIES) / MEBIBYTE)
+  return [
+    [
+      ['maxBodyBytes'],
+      `${LARGEST_BODIES} bodies of ${maxBodyBytes} bytes don't fit into memoryMiB ${memoryMiB}, and whoever has a key may send them; raise memoryMiB to ${needed}, or lower it`
+    ]
+  ]
 })

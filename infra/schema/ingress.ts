@@ -1,7 +1,7 @@
 // The schema of the way into a region: controller, hosts, TLS, and who is let in.
 import { z } from 'zod'
 import { CONTROLLER_TRAITS, INGRESS_CONTROLLERS } from '../lib/ingress-controllers.ts'
-import { DNS_LABEL, HOST_NAME, OBJECT_NAME } from '../lib/names.ts'
+import { DNS_LABEL, HOST_NAME, LABEL_KEY, OBJECT_NAME } from '../lib/names.ts'
 import type { Cluster, ClusterApi } from './cluster.ts'
 import { crossCheck, named, type Problem, pickValid } from './parts.ts'
 import { sharedHostSchema } from './shared-host.ts'
@@ -50,7 +50,7 @@ const ingressShape = z.strictObject({
     })
     .exactOptional(),
   /** Annotations of the objects that have the hosts, beside those that Sluice sets. */
-  annotations: z.record(z.string().min(1), z.string()).exactOptional()
+  annotations: z.record(named(LABEL_KEY), z.string()).exactOptional()
 })
 
 type Shape = Partial<z.output<typeof ingressShape>>

@@ -6,19 +6,20 @@ import { cacheSchema } from './cache.ts'
 import { crossCheck, named, type Problem, pickValid } from './parts.ts'
 
 const tolerationShape = z.strictObject({
-  key: z.string().min(1).exactOptional(),
+  key: named(LABEL_KEY).exactOptional(),
   operator: z.enum(['Exists', 'Equal']).exactOptional(),
-  value: z.string().exactOptional(),
+  value: named(LABEL_VALUE).exactOptional(),
   effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).exactOptional(),
   tolerationSeconds: z.int().min(0).exactOptional()
 })
 
 /** The API server's own rules for tolerations, so that they are refused before an apply stops half-way. */
 const tolerationSchema = crossCheck(tolerationShape, (written) => {
-  const { key, operator = 'Equal', value, effect, tolerationSeconds } = pickValid(tolerationShape, written)
+  const { operator = 'Equal', value, effect, tolerationSeconds } = pickValid(tolerationShape, written)
+  const isNamed = (written as { key?: unknown } | null)?.key !== undefined
   const problems: Problem[] = []
   if (operator === 'Exists' && value) problems.push([['value'], 'operator Exists has no value; leave one of them out'])
-  if (operator === 'Equal' && key === undefined) problems.push([['key'], 'name the taint, or use operator Exists'])
+  if (operator === 'Equal' && !isNamed) problems.push([['key'], 'name the taint, or use operator Exists'])
   if (tolerationSeconds !== undefined && effect !== 'NoExecute') {
     problems.push([['tolerationSeconds'], 'only effect NoExecute has it'])
   }

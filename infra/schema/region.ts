@@ -1,7 +1,7 @@
 // The schema of one region: its namespace, its gateway, its way in, and the models that it runs.
 import { z } from 'zod'
 import { timeBudgetSchema } from '../../gateway/contract.ts'
-import { DNS_LABEL, HOST_NAME, OBJECT_NAME } from '../lib/names.ts'
+import { DNS_LABEL, HOST_NAME, OBJECT_NAME, OWN_NAMESPACE } from '../lib/names.ts'
 import { admissionSchema, findAdmissionProblems } from './admission.ts'
 import { clusterSchema } from './cluster.ts'
 import { gatewaySchema } from './gateway.ts'
@@ -16,7 +16,8 @@ import { findSecretProblems, secretsSchema } from './secrets.ts'
 const regionShape = z.strictObject({
   /** The folder in charts-out/, and the region that metrics and logs name. */
   name: named(DNS_LABEL),
-  namespace: named(DNS_LABEL),
+  /** The region's alone: whatever else runs there is shut in with it. */
+  namespace: named(OWN_NAMESPACE),
   cluster: clusterSchema.prefault({}),
   /** The domain of the cluster's Services. */
   clusterDomain: named(HOST_NAME).default('cluster.local'),

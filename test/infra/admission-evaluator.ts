@@ -11,6 +11,8 @@ export interface AdmissionRequest {
   readonly oldObject?: Manifest
   /** The plural name, with a subresource: `pods/ephemeralcontainers`. */
   readonly resource: string
+  /** Who asks. @default a person */
+  readonly username?: string
 }
 
 /** What the policies that are bound say against it; nothing when it may pass. */
@@ -28,10 +30,14 @@ export function findRefusals(manifests: readonly Manifest[], request: AdmissionR
 }
 
 function askPolicy({ spec }: Manifest, request: AdmissionRequest): string[] {
-  const { object, oldObject = null } = request
+  const { object, oldObject = null, username = 'somebody@example.com' } = request
   const operation = oldObject === null ? 'CREATE' : 'UPDATE'
   if (!isMatched(spec.matchConstraints, request, operation)) return []
-  const names = { object: toCel(object), oldObject: toCel(oldObject), request: toCel({ operation }) }
+  const names = {
+    object: toCel(object),
+    oldObject: toCel(oldObject),
+    request: toCel({ operation, userInfo: { username } })
+  }
   const conditions: Manifest[] = spec.matchConditions ?? []
   if (conditions.some(({ expression }) => evaluate(expression, names) !== true)) return []
   const variables = new Map<string, CelInput>()

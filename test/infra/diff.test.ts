@@ -64,6 +64,10 @@ describe.skipIf(isMissing(GIT, 'tests of npm run diff', 'install git'))('npm run
     expect(named.stdout).not.toMatch(/us-east/)
   })
 
+  it('takes no misspelt folder for one that is equal', () => {
+    expect(runDiff(two, two, { folders: ['mars'] }).stderr).toMatch(/neither the stack nor the commit has mars/)
+  })
+
   it('fails when the commit has no charts-out', () => {
     const { status, stderr } = runDiff(undefined, two)
     expect(status).toBe(1)

@@ -1,7 +1,7 @@
 // The command that applies and prunes one region.
 import { describe, expect, it } from 'vitest'
 import { renderPruneCommand } from '../../infra/prune.ts'
-import { filesOf, placement, region, stackOf } from './stacks.ts'
+import { filesOf, placement, region, stackOf, watched } from './stacks.ts'
 
 const cache = { kind: 'host-path', path: '/models' } as const
 const stack = stackOf({
@@ -36,6 +36,14 @@ describe('renderPruneCommand', () => {
 
   it('names no kind of an API that only another region uses: kubectl errs on one that is not installed', () => {
     expect(allowed('eu-west').filter((kind) => kind?.includes('traefik'))).toEqual([])
+  })
+
+  it("leaves KEDA's autoscalers alone, which look as if they had been applied and were gone from the stack", () => {
+    const autoscaler = 'autoscaling/v2/HorizontalPodAutoscaler'
+    const scaled = stackOf({ regions: [watched({ placements: [placement({ autoscaling: { maxReplicas: 3 } })] })] })
+    expect(allowed('eu-west', scaled)).toContain('keda.sh/v1alpha1/ScaledObject')
+    expect(allowed('eu-west', scaled)).not.toContain(autoscaler)
+    expect(allowed('eu-west')).toContain(autoscaler)
   })
 
   it('knows no region that the stack does not have', () => {

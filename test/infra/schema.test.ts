@@ -36,6 +36,17 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
     /^regions\[1\]\.namespace: sluice/
   ],
   [
+    'a model that is named as the workers of another',
+    stackOf({
+      models: [
+        model({ nodes: 2, gpus: 2, settings: { model: 'org/big', pipelineParallelSize: 2 } }),
+        model({ name: 'llama-worker', servedName: 'other' })
+      ],
+      regions: [region({ cluster: { apis: ['leader-worker-set'] } })]
+    }),
+    /^models\[1\]\.name: llama-worker is what llama calls a part of its engines/
+  ],
+  [
     'a model placed twice',
     withRegion({ placements: [placement(), placement()] }),
     /^regions\[0\]\.placements\[1\]\.model: llama is taken/
@@ -142,12 +153,15 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
       tolerations: [
         { key: 'a', operator: 'Exists', value: 'b' },
         { operator: 'Equal', value: 'b' },
-        { key: 'a', operator: 'Exists', effect: 'NoSchedule', tolerationSeconds: 3 }
+        { key: 'a', operator: 'Exists', effect: 'NoSchedule', tolerationSeconds: 3 },
+        { key: 'no key', operator: 'Equal', value: 'no value' }
       ]
     }),
     /tolerations\[0\]\.value: operator Exists has no value/,
     /tolerations\[1\]\.key: name the taint/,
-    /tolerations\[2\]\.tolerationSeconds: only effect NoExecute/
+    /tolerations\[2\]\.tolerationSeconds: only effect NoExecute/,
+    /tolerations\[3\]\.key: use the key of a label/,
+    /tolerations\[3\]\.value: use the value of a label/
   ],
   [
     'a node label that no node has',

@@ -32,6 +32,9 @@ export const alb: AnnotationProfile = {
     }),
   certificateAnnotations: {},
   serviceAnnotations: () => ({}),
+  // A new gateway counts as ready once its target is healthy: a rollout would otherwise drain the old ones before the load
+  // balancer knows a new one. https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/pod_readiness_gate/
+  namespaceLabels: { 'elbv2.k8s.aws/pod-readiness-gate-inject': 'enabled' },
   objects: () => [],
   // A load balancer keeps a connection for as long as its idle timeout, on either side.
   keepsConnectionsSeconds: idleSeconds,

@@ -19,6 +19,11 @@ export const gatewayApi: ObjectProfile = {
   notices: (wayIn) => [
     `gateway-api: HTTPRoute timeouts are Extended support: see that the implementation lists HTTPRouteRequestTimeout, buffers no response, and that its own idle timers are ${wayIn.limits.readTimeoutSeconds}s or more.`,
     `gateway-api: let the implementation's pods drain for ${wayIn.limits.drainSeconds}s or more.`,
+    ...(wayIn.gateway === undefined
+      ? [
+          `gateway-api: an implementation that runs the Gateway's proxies in namespace ${wayIn.namespace} can't configure them there: its control plane is not known, so no edge leads to it. Attach to a Gateway elsewhere by gateway: { name, namespace }, or take the implementation's own profile.`
+        ]
+      : []),
     ...noticeAttached('gateway-api', wayIn)
   ]
 }

@@ -1,20 +1,28 @@
 // Streaming through Google's load balancer, made by GKE's Gateway controller.
 import { PATHS } from '../../../gateway/contract.ts'
 import { noticeAttached, renderGatewayRoutes } from './gateway-routes.ts'
-import { GOOGLE_KEEPS_SECONDS, GOOGLE_PROXIES, MOST_GOOGLE_DRAIN_SECONDS } from './gke.ts'
+import { GOOGLE_KEEPS_SECONDS, googleOrigin, MOST_GOOGLE_DRAIN_SECONDS } from './gke.ts'
 import { type ControllerObject, noticeLimit, type ObjectProfile, type WayIn } from './profile.ts'
 
 const API = 'networking.gke.io/v1'
+const GATEWAY_CLASS = 'gke-l7-global-external-managed'
 
 export const gkeGateway: ObjectProfile = {
   name: 'gke-gateway',
   routedBy: 'objects',
   docs: 'https://cloud.google.com/kubernetes-engine/docs/how-to/configure-gateway-resources',
-  origin: () => GOOGLE_PROXIES,
+  origin: ({ className = GATEWAY_CLASS, gateway }) => ({
+    ...googleOrigin(/-(global|gxlb)/.test(className) ? 'global' : 'regional'),
+    ...(gateway === undefined
+      ? {}
+      : {
+          guess: `the Gateway ${gateway.name} is taken for a global one, and a regional one's proxies are in its proxy-only subnet`
+        })
+  }),
   serviceAnnotations: () => ({}),
   objects: (wayIn) => [
     // The timer is the backend policy's.
-    ...renderGatewayRoutes(wayIn, { gatewayClassName: 'gke-l7-global-external-managed', timeouts: false }),
+    ...renderGatewayRoutes(wayIn, { gatewayClassName: GATEWAY_CLASS, timeouts: false }),
     renderBackendPolicy(wayIn),
     renderHealthCheck(wayIn)
   ],

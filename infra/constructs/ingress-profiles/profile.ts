@@ -96,6 +96,8 @@ interface Profile {
   readonly docs: string
   /** Annotations of the Service, for controllers that read them there. */
   serviceAnnotations(wayIn: WayIn): Record<string, string>
+  /** Labels of the namespace, for controllers that read them there. @default none */
+  readonly namespaceLabels?: Readonly<Record<string, string>>
   /** Objects of kinds that Kubernetes does not have itself, in the region's namespace. */
   objects(wayIn: WayIn): readonly ControllerObject[]
   /**

@@ -104,6 +104,17 @@ describe('the network of a region', () => {
     expect(variablesOf()).not.toContainEqual(offline)
   })
 
+  it("lets an engine with an identity of Google's ask GKE's metadata server for its tokens, and no other pod", () => {
+    const annotations = { 'iam.gke.io/gcp-service-account': 'weights@project.iam.gserviceaccount.com' }
+    const placements = [placement({ serviceAccountAnnotations: annotations }), placement({ model: 'qwen' })]
+    const asked = [80, 987, 988, 8080].map((port) => `engine-llama -> cloud metadata ${port}`)
+    expect(edgesWith({ placements }).sort()).toEqual([...BASE, ...asked].sort())
+    const elsewhere = placement({
+      serviceAccountAnnotations: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::1:role/w' }
+    })
+    expect(edgesWith({ placements: [elsewhere, placement({ model: 'qwen' })] }).sort()).toEqual(BASE)
+  })
+
   it('lets the pods of a replica on several nodes find each other, and the gateway only the one that serves', () => {
     const spread = model({ gpus: 8, nodes: 2, settings: { model: 'org/big', tensorParallelSize: 8 } })
     const cluster = { apis: ['leader-worker-set'] } satisfies Region['cluster']

@@ -5,6 +5,7 @@ import { synthesize } from '../../../infra/main.ts'
 import { findRefusals } from '../admission-evaluator.ts'
 import { findSchemaProblems } from '../kubernetes-schema.ts'
 import { find, inTemporaryDirectory, type Manifest, manifestsOf, region, stackOf } from '../stacks.ts'
+import { ingressFor } from '../ways-in.ts'
 
 type Region = ReturnType<typeof region>
 const synth = (changes: Partial<Region> = {}) =>
@@ -127,6 +128,23 @@ describe('the admission policies of a region', () => {
       refusalsOf(service({ type: 'NodePort', selector: { 'acme.cert-manager.io/http01-solver': 'x' } }))
     ).toHaveLength(1)
   })
+
+  it.each(['cilium', 'cilium-gateway'] as const)(
+    'let Cilium make the load balancer of its own proxy with %s, a Service that selects nobody, and nobody else',
+    (controller) => {
+      const cluster = { kubernetes: '1.30', apis: ['gateway-api'] } satisfies Region['cluster']
+      const through = synth({ cluster, ingress: ingressFor(controller) })
+      const ask = (username: string, spec: object, among = through) =>
+        findRefusals(among, { object: service(spec), resource: 'services', username })
+      const operator = 'system:serviceaccount:kube-system:cilium-operator'
+      expect(ask(operator, { type: 'LoadBalancer' })).toEqual([])
+      expect(ask('somebody@example.com', { type: 'LoadBalancer' })).toHaveLength(1)
+      expect(ask('system:serviceaccount:sluice:not-cilium-operator', { type: 'LoadBalancer' })).toHaveLength(1)
+      const { selector } = find(through, 'Service', 'engine-llama').spec
+      expect(ask(operator, { type: 'LoadBalancer', selector })).toHaveLength(1)
+      expect(ask(operator, { type: 'LoadBalancer' }, manifests)).toHaveLength(1)
+    }
+  )
 
   it("look at the region's namespace only, and carry its name", () => {
     const elsewhere = pod(specOf(container({ image: 'busybox' })))

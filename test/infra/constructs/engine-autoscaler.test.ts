@@ -1,9 +1,20 @@
 // Scaled engines as they stand in the written YAML.
 import { describe, expect, it } from 'vitest'
 import { configSchema } from '../../../gateway/contract.ts'
+import { synthesize } from '../../../infra/main.ts'
 import type { RegionInput } from '../../../infra/schema.ts'
 import { findSchemaProblems } from '../kubernetes-schema.ts'
-import { find, type Manifest, manifestsOf, model, placement, region, stackOf, watched } from '../stacks.ts'
+import {
+  find,
+  inTemporaryDirectory,
+  type Manifest,
+  manifestsOf,
+  model,
+  placement,
+  region,
+  stackOf,
+  watched
+} from '../stacks.ts'
 
 const NAME = 'engine-llama'
 const scaled = (
@@ -125,5 +136,20 @@ describe('EngineAutoscaler', () => {
     const kinds = manifestsOf(stackOf({ regions: [watched()] })).map(({ kind }) => kind)
     expect(kinds).not.toContain('ScaledObject')
     expect(kinds).not.toContain('HorizontalPodAutoscaler')
+  })
+
+  it('is missed where the network lets nobody read the metrics that it scales by', () => {
+    const noticesOf = (changes: Partial<RegionInput>) =>
+      inTemporaryDirectory((directory) => {
+        const placements = [placement({ autoscaling: { maxReplicas: 3 } })]
+        return synthesize(stackOf({ regions: [watched({ placements, ...changes })] }), directory).notices
+      }).join()
+    const shut = /KEDA scales by metrics .* name the Prometheus in network\.prometheus/
+    const cluster = { apis: ['keda'] } satisfies RegionInput['cluster']
+    expect(noticesOf({ cluster })).toMatch(shut)
+    expect(noticesOf({ network: { prometheus: 'none' } })).toMatch(shut)
+    expect(noticesOf({})).not.toMatch(shut)
+    expect(noticesOf({ cluster, network: { prometheus: { namespace: 'metrics' } } })).not.toMatch(shut)
+    expect(noticesOf({ cluster, networkPolicy: 'none' })).not.toMatch(shut)
   })
 })

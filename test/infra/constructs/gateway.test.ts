@@ -96,6 +96,15 @@ describe('Gateway', () => {
     expect(container.securityContext.readOnlyRootFilesystem).toBe(true)
   })
 
+  it('says its version in a label that Kubernetes takes, whatever the tag', () => {
+    const { labels } = find(
+      manifestsOf(stackOf({ regions: [region({ gateway: { ...gateway, image: 'g:_rc.1-' } })] })),
+      'Deployment',
+      'gateway'
+    ).metadata
+    expect(labels['app.kubernetes.io/version']).toBe('rc.1')
+  })
+
   it('keeps its selector when the version changes', () => {
     const selectorOf = (image: string) =>
       find(manifestsOf(stackOf({ regions: [region({ gateway: { ...gateway, image } })] })), 'Deployment', 'gateway')

@@ -78,6 +78,14 @@ describe('a shared cache that is warmed', () => {
     expect(noticesOf(stackWith({ region, settings: { model: 's3://bucket/model' } }))).toEqual([
       'region eu-west: model llama is read from s3://bucket/model, and network.modelSource is none.'
     ])
+    // Without a warm-up engines are offline as well, and whoever has the policies changes nothing about it.
+    expect(noticesOf(stackWith({ region: { ...region, networkPolicy: 'none' } }))).toEqual([
+      'region eu-west: network.modelSource is none and the cache of llama begins empty, so it never loads.'
+    ])
+    const claim = { cache: { kind: 'claim', claimName: 'weights' } }
+    expect(noticesOf(stackWith({ region, placement: claim }))).toEqual([
+      'region eu-west: network.modelSource is none, so the cache of llama has to hold the model already.'
+    ])
     expect(noticesOf(warmed())).toEqual([])
   })
 

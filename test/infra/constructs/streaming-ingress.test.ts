@@ -185,6 +185,24 @@ describe('StreamingIngress', () => {
     expect(noticesOf(stackFor('f5-nginx', { sharedHost: checked })).join('\n')).not.toMatch(/healthCheckId|DNS-01/)
   })
 
+  it("says that a Gateway of the region's own hears no challenge by HTTP-01, which comes over plain HTTP", () => {
+    const tls = { secretName: 'llm-tls', clusterIssuer: 'acme' }
+    const notice = /llm\.eu-west\.example\.com: issuer acme has to solve DNS-01; .* no listener on port 80/
+    expect(noticesOf(stackFor('envoy-gateway', { tls })).join('\n')).toMatch(notice)
+    expect(noticesOf(stackFor('envoy-gateway')).join('\n')).not.toMatch(/DNS-01/)
+    for (const controller of ['f5-nginx', 'contour'] as const) {
+      expect(noticesOf(stackFor(controller, { tls })).join('\n'), controller).not.toMatch(/DNS-01/)
+    }
+  })
+
+  it('says that proxies of an unknown implementation are shut in where they run beside the gateway', () => {
+    const shutIn = /proxies in namespace sluice can't configure them there/
+    expect(noticesOf(stackFor('gateway-api')).join('\n')).toMatch(shutIn)
+    const gateway = { name: 'public', namespace: 'gateways' }
+    const attached = stackThrough({ controller: 'gateway-api', host: 'llm.example.com', gateway })
+    expect(noticesOf(attached).join('\n')).not.toMatch(shutIn)
+  })
+
   it('says which release a controller needs to check clients, where an older one would not', () => {
     const clientCa = { name: 'client-ca', key: 'ca.crt' } as const
     expect(noticesOf(stackFor('istio', { clientCa })).join('\n')).toMatch(/release 1\.28 or newer/)

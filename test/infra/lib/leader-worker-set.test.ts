@@ -120,7 +120,7 @@ describe('an engine on several nodes', () => {
       { placement: { rollout: 'recreate', cache: { kind: 'new-claim', sizeGiB: 9, accessMode: 'ReadWriteOnce' } } },
       /placements\[0\]\.cache\.accessMode: an engine on 2 nodes can't share/
     ],
-    ['names that grow too long', { placement: { replicas: 101 } }, /placements\[0\]\.replicas: use at most 100/],
+    ['names that grow too long', { placement: { replicas: 100 } }, /placements\[0\]\.replicas: use at most 99/],
     ['a flag of its own', { settings: { extraArgs: ['--node-rank=1'] } }, /Sluice sets --node-rank itself: write nodes/]
   ])('refuses %s', (_title, changes, problem) => {
     const all = {

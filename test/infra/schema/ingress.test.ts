@@ -107,6 +107,11 @@ const REFUSALS: [title: string, input: StackInput, ...problems: RegExp[]][] = [
     /ingress\.sharedHost\.tls: say where the certificate is/
   ],
   [
+    'an annotation that the API server refuses',
+    written('f5-nginx', { annotations: { 'no key': 'x' } }),
+    /ingress\.annotations\.no key: use the key of a label/
+  ],
+  [
     'a routing that is none',
     written('f5-nginx', { sharedHost: { ...shared, routing: { policy: 'nearest' } } }),
     /ingress\.sharedHost\.routing: use \{ policy: 'latency'/
@@ -188,5 +193,26 @@ describe('a host of several regions', () => {
       'regions[2].ingress.sharedHost.routing: llm.example.com has a record of eu-west-1 in regions[0]; use another'
     ])
     expect(problemsOf(stackWith({ policy: 'geo', country: 'DE' }, { policy: 'geo', country: 'DE' }))).toHaveLength(1)
+  })
+})
+
+describe('one host in two regions', () => {
+  const stackWith = (ingress: Partial<IngressInput>) =>
+    stackOf({
+      regions: ['eu', 'us'].map((name) =>
+        region({
+          name,
+          namespace: name,
+          cluster: { apis: ['external-dns'] },
+          ingress: { ...ingressFor('f5-nginx'), ...ingress }
+        })
+      )
+    })
+
+  it('is refused where both make its record, and accepted where somebody else leads it to them', () => {
+    expect(problemsOf(stackWith({ dns: {} }))).toEqual([
+      'regions[1].ingress.host: regions[0] makes the record of llm.eu-west.example.com already; give each region a host, and share one by sharedHost'
+    ])
+    expect(problemsOf(stackWith({}))).toEqual([])
   })
 })

@@ -37,6 +37,16 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
     /network\.modelSource: use internet, none, or/
   ],
   [
+    'a gateway that a few of its largest bodies would end',
+    withRegion({ gateway: { ...region().gateway, maxBodyBytes: 1_073_741_824 } }),
+    /^regions\[0\]\.gateway\.maxBodyBytes: 4 bodies of 1073741824 bytes don't fit into memoryMiB 1024, .* to 4096, or lower/
+  ],
+  ...['default', 'kube-system'].map((namespace): (typeof REFUSALS)[number] => [
+    `the namespace ${namespace}, whose pods it would shut in`,
+    withRegion({ namespace }),
+    /^regions\[0\]\.namespace: use a DNS label: .* are Kubernetes' own$/
+  ]),
+  [
     'a policy of the network that is none',
     withRegion({ networkPolicy: false }),
     /networkPolicy: use default-deny, or none/

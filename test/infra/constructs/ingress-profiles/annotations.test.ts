@@ -199,6 +199,14 @@ describe('the annotations of an Ingress', () => {
     expect(spec.ingressClassName).toBeUndefined()
   })
 
+  it('let AWS hold a rollout until the new target is healthy, by a label of the namespace that others do not have', () => {
+    const labelOf = (controller: Controller) =>
+      find(manifestsOf(stackThrough(ingressFor(controller))), 'Namespace', 'sluice').metadata.labels[
+        'elbv2.k8s.aws/pod-readiness-gate-inject'
+      ]
+    expect([labelOf('alb'), labelOf('gke')]).toEqual(['enabled', undefined])
+  })
+
   it("put a shared host on the same load balancer of AWS, and don't group a single one", () => {
     const sharedHost = {
       host: 'llm.example.com',

@@ -90,6 +90,23 @@ describe('the network around a way in', () => {
     )
   })
 
+  it.each([
+    ['gke', { ingressClassName: 'gce' }, false],
+    ['gke', { ingressClassName: 'gce-internal' }, true],
+    ['gke-gateway', { gatewayClassName: 'gke-l7-gxlb' }, false],
+    ['gke-gateway', { gatewayClassName: 'gke-l7-rilb' }, true]
+  ] as const)(
+    'lets the proxies of a regional load balancer of Google in: %s %j, %s',
+    (controller, changes, regional) => {
+      const stack = stackThrough(ingressFor(controller, changes))
+      const inward = edgesOf(manifestsOf(stack), PLACES).filter((edge) => edge.endsWith(' -> gateway 8080'))
+      const from = ['Google', ...(regional ? ['a private subnet'] : [])]
+      expect(inward).toEqual(from.map((one) => `${one} -> gateway 8080`))
+      const notices = inTemporaryDirectory((directory) => synthesize(stack, directory).notices).join('\n')
+      expect(/proxy-only subnet is not known; name them in network/.test(notices)).toBe(regional)
+    }
+  )
+
   it('follows a Gateway that is attached to, and opens nothing to the world then', () => {
     const gateway = { name: 'shared', namespace: 'edge' }
     const { tls: _tls, ...ingress } = ingressFor('istio-gateway', { gateway })
@@ -108,5 +125,12 @@ describe('the network around a way in', () => {
     expect(ofNetwork(noticesOf({}))).toHaveLength(1)
     expect(ofNetwork(noticesOf({ network: { ingressController: { cidrs: ['10.4.0.0/24'] } } }))).toEqual([])
     expect(ofNetwork(noticesOf({ networkPolicy: 'none' }))).toEqual([])
+    const attached = {
+      controller: 'gke-gateway',
+      host: 'llm.example.com',
+      gateway: { name: 'shared', namespace: 'edge' }
+    } as const
+    const notices = inTemporaryDirectory((directory) => synthesize(stackThrough(attached), directory).notices)
+    expect(ofNetwork(notices).join()).toMatch(/Gateway shared is taken for a global one/)
   })
 })
