@@ -19,6 +19,12 @@ const gpuNodes = (product: string): Pick<PlacementInput, 'nodeSelector' | 'toler
   tolerations: [{ key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' }]
 })
 
+/** What Prometheus' own operator is asked by KEDA, and the labels by which it finds monitors and rules. */
+const MONITORING: NonNullable<RegionInput['monitoring']> = {
+  prometheusUrl: 'http://prometheus-operated.monitoring.svc:9090',
+  labels: { release: 'kube-prometheus-stack' }
+}
+
 /** One name for all regions: Route 53 answers with the one that is the nearest to a client. */
 const sharedHost = (awsRegion: string): NonNullable<RegionInput['ingress']['sharedHost']> => ({
   host: 'llm.example.com',
@@ -73,10 +79,7 @@ export const stack: StackInput = {
       name: 'eu-west',
       namespace: 'sluice-eu-west',
       cluster: { kubernetes: '1.33', apis: ['cert-manager', 'external-dns', 'keda', 'prometheus-operator'] },
-      monitoring: {
-        prometheusUrl: 'http://prometheus-operated.monitoring.svc:9090',
-        labels: { release: 'kube-prometheus-stack' }
-      },
+      monitoring: MONITORING,
       gateway: {
         image: GATEWAY_IMAGE,
         autoscaling: { minReplicas: 3, maxReplicas: 12 },
@@ -107,10 +110,11 @@ export const stack: StackInput = {
     {
       name: 'us-east',
       namespace: 'sluice-us-east',
-      cluster: { kubernetes: '1.33', apis: ['cert-manager', 'external-dns'] },
+      cluster: { kubernetes: '1.33', apis: ['cert-manager', 'external-dns', 'keda', 'prometheus-operator'] },
+      monitoring: MONITORING,
       // A CDN in front of this region closes a silent connection after 100 s, so a beat every 10 s is plenty.
       budget: { outerIdleMs: 100_000 },
-      gateway: { image: GATEWAY_IMAGE, keysSecret: SECRETS.apiKeys },
+      gateway: { image: GATEWAY_IMAGE, autoscaling: { maxReplicas: 8 }, keysSecret: SECRETS.apiKeys },
       ingress: {
         controller: 'traefik',
         host: 'llm.us-east.example.com',
