@@ -6,7 +6,7 @@ import type { Logger } from 'pino'
 import { createCatalog } from './admission/catalog.ts'
 import { createKeys } from './admission/keys.ts'
 import { createQueue, type Queue } from './admission/queue.ts'
-import type { RequestRecord } from './call.ts'
+import type { Call, RequestRecord } from './call.ts'
 import type { Settings } from './config.ts'
 import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
 import { drain, type Phase } from './drain.ts'
@@ -163,7 +163,8 @@ function registerRoutes(
     record(record: RequestRecord) {
       states.metrics.record(record)
       logRequest(log, record)
-    }
+    },
+    onFault: (call: Call, cause: unknown) => log.error({ requestId: call.id, err: cause }, 'request failed')
   }
   registerOpsRoutes(server, { readiness, metrics: states.metrics })
   registerOpenAiRoutes(server, {
@@ -174,12 +175,7 @@ function registerRoutes(
     createdSeconds: Math.floor(Date.now() / 1000),
     stalledMs: config.budget.stalledMs,
     countUsage: config.countUsage,
-    exchange: (call, sink) => {
-      exchange(call, sink, exchangeDeps).catch((cause) => {
-        log.error({ requestId: call.id, err: cause }, 'request failed')
-        sink.fail(new GatewayError('internal_error', { cause }))
-      })
-    }
+    exchange: (call, sink) => void exchange(call, sink, exchangeDeps)
   })
 }
 

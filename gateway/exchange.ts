@@ -19,6 +19,8 @@ export interface ExchangeDeps {
   readonly maxAttempts: number
   /** Told once, when the request has ended. */
   readonly record: (record: RequestRecord) => void
+  /** Told of a defect that showed after a request had ended. */
+  readonly onFault: (call: Call, cause: unknown) => void
 }
 
 /**
@@ -48,9 +50,18 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
   } catch (cause) {
     outcome = refuse(cause instanceof GatewayError ? cause : new GatewayError('internal_error', { cause }))
   }
-  if (outcome.kind === 'error') sink.fail(outcome.error)
-  deps.record(meter.finish(outcome))
+  finish(outcome, call, sink, meter, deps)
   return outcome
+}
+
+/** Throws nothing, for nobody waits for an exchange. */
+function finish(outcome: Outcome, call: Call, sink: Sink, meter: Meter, deps: ExchangeDeps): void {
+  try {
+    if (outcome.kind === 'error') sink.fail(outcome.error)
+    deps.record(meter.finish(outcome))
+  } catch (cause) {
+    deps.onFault(call, cause)
+  }
 }
 
 const mayRetry = (outcome: Outcome) => outcome.kind === 'error' && outcome.retryable

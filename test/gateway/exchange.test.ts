@@ -32,6 +32,7 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
   /** The body that each engine got. */
   const bodies: string[] = []
   const records: RequestRecord[] = []
+  const faults: [string, unknown][] = []
   const engines = behaviours.map(() => new FakeEngine())
   const ids = behaviours.map((_, at) => 'abcdef'.charAt(at))
   const pool = createPool({
@@ -64,6 +65,7 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
     now: () => 0,
     maxAttempts,
     record: (record) => records.push(record),
+    onFault: (call, cause) => faults.push([call.id, cause]),
     open(lease, { body }, handler) {
       const at = ids.indexOf(lease.endpoint.id)
       asked.push(lease.endpoint.id)
@@ -77,7 +79,7 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
     queue.snapshot()[0]?.active,
     watches.size
   ]
-  return { outcome, sink, call, asked, bodies, records, held, watches }
+  return { outcome, sink, call, asked, bodies, records, faults, held, watches }
 }
 
 /** Lets the request come as far as it comes by itself. */
@@ -175,6 +177,18 @@ describe('a request', () => {
 })
 
 describe('however a request ends', () => {
+  it('whatever its sink throws is told as a fault, and rejects nothing', async () => {
+    const cause = new Error('no socket')
+    class BrokenSink extends FakeSink {
+      override fail(): void {
+        throw cause
+      }
+    }
+    const { outcome, call, faults, held } = run([], new BrokenSink())
+    expect((await outcome).kind).toBe('error')
+    expect([faults, held()]).toEqual([[[call.id, cause]], [0, 0, 0]])
+  })
+
   it.each<[string, readonly Behaviour[], string]>([
     ['complete', [answers], 'complete'],
     ['after a retry', [refusesConnection, answers], 'complete'],
