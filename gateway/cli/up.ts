@@ -49,7 +49,8 @@ function localSettings(engines: readonly SimEngine[], port: number): Settings {
 function writeCharts(): void {
   const { files, notices } = synthesize(stack, CHARTS)
   say(`charts-out/     ${files.length} manifests for ${stack.regions.map(({ name }) => name).join(' and ')}`)
-  for (const notice of notices) say(`                note: ${notice}`)
+  if (notices.length > 0)
+    say(`                ${notices.length} notes on what their clusters need: npm run synth prints them`)
 }
 
 async function startGateway(engines: readonly SimEngine[], port: number): Promise<{ app: App; address: string }> {
