@@ -99,7 +99,6 @@ describe.skipIf(
     until(`${alert} fires`, async () => (await stateOf(hasty, alert)) === 'firing', 40_000)
   const ask = (max_tokens: number) => {
     const request = openChat(gateway.address, { body: { stream: true, max_tokens, ignore_eos: true } })
-    request.head.catch(() => undefined)
     open.push(request)
     return request
   }
