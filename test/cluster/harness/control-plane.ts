@@ -21,6 +21,8 @@ export interface ControlPlaneOptions {
   readonly apiServerArgs?: readonly string[]
   /** More flags of kube-controller-manager. */
   readonly controllerManagerArgs?: readonly string[]
+  /** More flags of kube-scheduler. */
+  readonly schedulerArgs?: readonly string[]
 }
 
 export interface ControlPlane extends AsyncDisposable {
@@ -167,7 +169,7 @@ async function startReconcilers(
   release: string,
   kubeconfigOf: (user: string) => string,
   certificate: string,
-  { controllerManagerArgs = [] }: ControlPlaneOptions
+  { controllerManagerArgs = [], schedulerArgs = [] }: ControlPlaneOptions
 ): Promise<void> {
   const flags = async (user: string) => [
     `--kubeconfig=${kubeconfigOf(user)}`,
@@ -182,5 +184,8 @@ async function startReconcilers(
     '--use-service-account-credentials',
     ...controllerManagerArgs
   ])
-  workshop.start('kube-scheduler', await buildProgram(release, 'kube-scheduler'), await flags('system:kube-scheduler'))
+  workshop.start('kube-scheduler', await buildProgram(release, 'kube-scheduler'), [
+    ...(await flags('system:kube-scheduler')),
+    ...schedulerArgs
+  ])
 }
