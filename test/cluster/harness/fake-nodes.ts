@@ -84,9 +84,11 @@ export async function startFakeNodes(plane: ControlPlane, options: FakeNodesOpti
   const config = join(workshop.folder, 'stages.yaml')
   writeFileSync(config, await stagesOf(options.podTimes, options.brokenImages))
   const zones = [...new Set(options.pools.flatMap((pool) => pool.zones))]
+  // written once: a process that begins while it is written anew would find it empty
+  const kubeconfig = plane.kubeconfigOf('admin')
   const playZone = (zone: string): Started =>
     workshop.start(`kwok-${zone}`, kwok, [
-      `--kubeconfig=${plane.kubeconfigOf('admin')}`,
+      `--kubeconfig=${kubeconfig}`,
       `--config=${config}`,
       `--manage-nodes-with-label-selector=${ZONE_LABEL}=${zone}`,
       // addresses of their own: two endpoints with one address would count as one

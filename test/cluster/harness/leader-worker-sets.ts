@@ -47,7 +47,8 @@ export async function startLeaderWorkerSets(plane: ControlPlane): Promise<void> 
   const folder = await sourcesOf('leader-worker-set', 'sigs.k8s.io/lws')
   const definition = join(folder, 'config', 'crd', 'bases', 'leaderworkerset.x-k8s.io_leaderworkersets.yaml')
   await kubectl.run(['create', '--filename=-'], JSON.stringify(parse(readFileSync(definition, 'utf8'))))
-  await kubectl.run(['wait', '--for=condition=Established', 'crd/leaderworkersets.leaderworkerset.x-k8s.io'])
+  const isServed = async () => (await kubectl.try(['get', 'leaderworkersets', '--all-namespaces'])).code === 0
+  await eventually('LeaderWorkerSets are served', isServed)
   const controller = workshop.start('lws-manager', await buildProgram('leader-worker-set', 'lws-manager'), [
     `--kubeconfig=${plane.kubeconfigOf('admin')}`,
     `--config=${join(certDir, 'configuration.yaml')}`,

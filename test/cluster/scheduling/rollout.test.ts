@@ -111,6 +111,14 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
     expect(await imagesOf(GATEWAY)).toEqual(new Set([gatewayImage('0.1.1')]))
   })
 
+  it('after one that was undone by hand has to be forced, where applies are server-side', async () => {
+    const next = objectsOf(stackAt({ replicas: 3 }, { gateway: '0.1.2' }))
+    await expect(apply(kubectl, next)).rejects.toThrow('conflicts with "kubectl"')
+    await apply(kubectl, next, '--server-side', '--force-conflicts')
+    await finish('gateway')
+    await apply(kubectl, objectsOf(stackAt({ replicas: 3 })))
+  })
+
   it('in place goes one engine at a time on a pool that is full, and ends spread', async () => {
     await settle(stackAt({ replicas: FULL }), FULL)
     await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama')
@@ -149,9 +157,9 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
 
   it('by surge waits on a full pool while the old engines serve, and goes on when a GPU is free', async () => {
     const full = { replicas: FULL, rollout: 'surge' }
-    await settle(stackAt(full), FULL)
+    await settle(stackAt(full, { engine: '0.31.1' }), FULL)
     await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama')
-    await applyStack(stackAt(full, { engine: '0.31.1' }))
+    await applyStack(stackAt(full, { engine: '0.31.2' }))
     await eventually('the new engine finds no GPU', async () => {
       const { items } = await kubectl.get(
         'pods',
@@ -165,7 +173,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
     })
     expect(ready.now).toBe(FULL)
     // what docs/engines.md says to do: one replica less makes the room
-    await applyStack(stackAt({ ...full, replicas: FULL - 1 }, { engine: '0.31.1' }))
+    await applyStack(stackAt({ ...full, replicas: FULL - 1 }, { engine: '0.31.2' }))
     await finish('engine-llama')
     await waitForReady(kubectl, NAMESPACE, ENGINE, FULL - 1)
     expect(ready.fewest).toBe(FULL - 1)
