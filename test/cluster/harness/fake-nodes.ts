@@ -28,8 +28,8 @@ export interface NodePool {
 
 export interface FakeNodesOptions {
   readonly pools: readonly NodePool[]
-  /** How long what a kubelet does takes. */
-  readonly podTimes?: PodTimes
+  /** How long what a kubelet does takes; `at once` for clusters of thousands. @default tenths of a second */
+  readonly podTimes?: PodTimes | 'at once'
   /** Images whose containers run and never get ready. @default none */
   readonly brokenImages?: readonly string[]
   /** Seconds that a node's lease is good for; it is renewed four times as often. @default 40, as the kubelet's */

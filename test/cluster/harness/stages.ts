@@ -46,14 +46,22 @@ function breakImages(ready: Stage, images: readonly string[]): Stage[] {
   return [good, broken]
 }
 
-/** The stages as a configuration file of kwok. */
-export async function stagesOf(times: PodTimes = {}, brokenImages: readonly string[] = []): Promise<string> {
+/** A pod's whole life in two writes: ready when it is placed, gone when it is deleted. */
+const AT_ONCE = ['pod/fast/pod-ready', 'pod/fast/pod-delete']
+
+/** The stages as a configuration file of kwok; with `at once` a pod is ready by one write, for clusters of thousands. */
+export async function stagesOf(
+  times: PodTimes | 'at once' = {},
+  brokenImages: readonly string[] = []
+): Promise<string> {
   const folder = join(await sourcesOf('kwok', 'sigs.k8s.io/kwok'), 'kustomize', 'stage')
   const read = (name: string): Stage => parse(readFileSync(join(folder, `${name}.yaml`), 'utf8'))
+  const render = (stages: readonly Stage[]) => stages.map((stage) => stringify(stage)).join('---\n')
+  if (times === 'at once') return render([...NODE_STAGES, ...AT_ONCE].map(read))
   const pods = Object.entries(podStages(times)).flatMap(([name, durationMilliseconds]) => {
     const stage = read(`pod/general/${name}`)
     stage.spec.delay = { durationMilliseconds }
     return name === 'pod-ready' && brokenImages.length > 0 ? breakImages(stage, brokenImages) : [stage]
   })
-  return [...NODE_STAGES.map(read), ...pods].map((stage) => stringify(stage)).join('---\n')
+  return render([...NODE_STAGES.map(read), ...pods])
 }

@@ -1,8 +1,8 @@
 // What autoscalers act on is there: each target has a scale whose selector finds pods, and an apply leaves its number alone.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { EVERYTHING } from '../../infra/everything-on.ts'
 import { type Manifest, region, stackOf } from '../../infra/stacks.ts'
-import type { Kubectl, KubernetesObject } from '../harness/kubectl.ts'
+import type { Kubectl } from '../harness/kubectl.ts'
 import { startLeaderWorkerSets } from '../harness/leader-worker-sets.ts'
 import { eventually } from '../harness/processes.ts'
 import { isSkipped } from '../tiers.ts'
@@ -44,6 +44,7 @@ describe.skipIf(isSkipped('scheduling'))('an autoscaler', () => {
     kubectl = cluster.kubectl
     await startLeaderWorkerSets(cluster.plane)
   })
+  afterEach(() => void vi.unstubAllEnvs())
   afterAll(() => cluster?.[Symbol.asyncDispose]())
 
   const replicasOf = async (namespace: string): Promise<number> =>
@@ -92,17 +93,24 @@ describe.skipIf(isSkipped('scheduling'))('an autoscaler', () => {
     expect((await kubectl.get('leaderworkerset', name, `--namespace=${namespace}`)).spec.replicas).toBe(3)
   })
 
-  it('takes over from a fixed number by a server-side apply after it has set its own', async () => {
-    await apply(kubectl, objectsOf(fixed('taken-over', 4)))
-    await apply(kubectl, objectsOf(scaled('taken-over')))
-    console.log('ssa', await replicasOf('taken-over'))
+  it('gets the fixed number that was before it, if that was changed by hand before a server-side apply', async () => {
+    await apply(kubectl, objectsOf(fixed('server-side', 4)))
+    await kubectl.run(['scale', 'deployment/gateway', '--replicas=5', '--namespace=server-side'])
+    await apply(kubectl, objectsOf(scaled('server-side')))
+    expect(await replicasOf('server-side')).toBe(5)
   })
 
-  it('client-side', async () => {
+  it('gets the fixed number that was before it, if a client-side apply has forgotten that', async () => {
     await apply(kubectl, objectsOf(fixed('client-side', 4)), '--server-side=false')
+    vi.stubEnv('KUBE_EDITOR', "sed -i '/^  replicas:/d'")
+    await kubectl.run(['apply', 'edit-last-applied', 'deployment/gateway', '--namespace=client-side'])
     await apply(kubectl, objectsOf(scaled('client-side')), '--server-side=false')
-    console.log('csa', await replicasOf('client-side'))
-    const own: KubernetesObject = await kubectl.get('deployment', 'gateway', '-nclient-side')
-    expect(own.spec).toBeDefined()
+    expect(await replicasOf('client-side')).toBe(4)
+  })
+
+  it('finds a single gateway otherwise, which docs/scaling.md warns of', async () => {
+    await apply(kubectl, objectsOf(fixed('forgotten', 4)))
+    await apply(kubectl, objectsOf(scaled('forgotten')))
+    expect(await replicasOf('forgotten')).toBeLessThan(4)
   })
 })

@@ -29,9 +29,16 @@ export interface Cluster extends AsyncDisposable {
   readonly nodes: FakeNodes
 }
 
+/**
+ * A busy machine may be late with the leases of its nodes. Pods of a node that missed one count as unready, which a kubelet
+ * would set right and kwok does not.
+ */
+const PATIENCE = '--node-monitor-grace-period=300s'
+
 /** Starts it, with the storage classes that regions name. */
 export async function startCluster(nodes: FakeNodesOptions, options: ControlPlaneOptions = {}): Promise<Cluster> {
-  const plane = await startControlPlane({ ...options, reconciles: true })
+  const controllerManagerArgs = [PATIENCE, ...(options.controllerManagerArgs ?? [])]
+  const plane = await startControlPlane({ ...options, controllerManagerArgs, reconciles: true })
   try {
     const { kubectl } = plane
     await provideVolumes(kubectl, 8, ZONES)

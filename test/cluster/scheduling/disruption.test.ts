@@ -54,12 +54,7 @@ describe.skipIf(isSkipped('scheduling'))('a region whose nodes go', () => {
     cluster = await startCluster(nodes, {
       // a node counts as dead and its pods as lost in seconds: by default in 50, and in 300 more
       apiServerArgs: ['--default-not-ready-toleration-seconds=2', '--default-unreachable-toleration-seconds=2'],
-      controllerManagerArgs: [
-        '--node-monitor-grace-period=15s',
-        '--node-monitor-period=1s',
-        '--node-eviction-rate=10',
-        '--concurrent-service-endpoint-syncs=5'
-      ]
+      controllerManagerArgs: ['--node-monitor-grace-period=20s', '--node-monitor-period=1s', '--node-eviction-rate=10']
     })
     kubectl = cluster.kubectl
   })
@@ -96,7 +91,7 @@ describe.skipIf(isSkipped('scheduling'))('a region whose nodes go', () => {
     const before = await nodesOf(SHARED)
     expect(before).toHaveLength(3)
     await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama')
-    const draining = drain(before, '8s')
+    const draining = drain(before, '4s')
     await eventually('every engine waits for a GPU or is kept by the budget', async () => ready.fewest < 3)
     // nothing is left to move to: the drain has to wait with two engines serving
     expect((await draining).code).toBe(1)
@@ -113,7 +108,7 @@ describe.skipIf(isSkipped('scheduling'))('a region whose nodes go', () => {
     await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama')
     await kubectl.run(['cordon', second])
     expect(await drain([first], '30s')).toMatchObject({ code: 0 })
-    const refused = await drain([second], '6s')
+    const refused = await drain([second], '4s')
     expect(refused.code).toBe(1)
     expect(refused.stderr).toContain("would violate the pod's disruption budget")
     expect(ready.fewest).toBe(2)

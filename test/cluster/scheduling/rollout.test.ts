@@ -41,8 +41,8 @@ const stackAt = (placed: object, { gateway = '0.1.0', engine = '0.31.0', maxOutp
     ]
   })
 
-/** All GPUs of the pool: three nodes of four. */
-const FULL = 12
+/** All GPUs of the pool: three nodes of two. */
+const FULL = 6
 
 describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
   let cluster: Cluster
@@ -50,7 +50,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
 
   beforeAll(async () => {
     cluster = await startCluster({
-      pools: [CPU_NODES, L40S_NODES],
+      pools: [CPU_NODES, { ...L40S_NODES, gpus: { product: 'NVIDIA-L40S', count: 2 } }],
       brokenImages: [gatewayImage(BROKEN.gateway), engineImage(BROKEN.engine)]
     })
     kubectl = cluster.kubectl

@@ -49,11 +49,16 @@ describe.skipIf(isSkipped('scheduling'))('a region of the largest size', () => {
           ...shares.map(({ zone, count }) => ({ name: 'gpu', zones: [zone], perZone: count, gpus, memoryGiB: 1024 })),
           ...shares.map(({ zone, count }) => ({ name: 'cpu', zones: [zone], perZone: count * 3 }))
         ],
-        podTimes: { createMs: 0, readyMs: 0, deleteMs: 0 }
+        podTimes: 'at once',
+        leaseSeconds: 120
       },
       {
-        apiServerArgs: ['--max-requests-inflight=2000', '--max-mutating-requests-inflight=1000'],
-        controllerManagerArgs: ['--kube-api-qps=1000', '--kube-api-burst=1000', '--concurrent-replicaset-syncs=20'],
+        controllerManagerArgs: [
+          '--kube-api-qps=1000',
+          '--kube-api-burst=1000',
+          '--concurrent-replicaset-syncs=20',
+          '--endpointslice-updates-batch-period=1s'
+        ],
         schedulerArgs: ['--kube-api-qps=1000', '--kube-api-burst=1000']
       }
     )
