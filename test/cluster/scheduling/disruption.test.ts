@@ -107,7 +107,11 @@ describe.skipIf(isSkipped('scheduling'))('a region whose nodes go', () => {
   })
 
   it('refuses a second drain while what the first one took is not back', async () => {
-    const [first = '', second = ''] = await nodesOf(SHARED)
+    const engines = await podsOf(kubectl, NAMESPACE, SHARED)
+    const countOn = (node: string) => engines.filter((one) => one.node === node).length
+    // what was drained before may have left two engines on one node
+    const [first = '', second = ''] = (await nodesOf(SHARED)).sort((a, b) => countOn(a) - countOn(b))
+    expect(countOn(first)).toBe(1)
     const others = cluster.nodes.names.filter((name) => name.startsWith('l40s-') && name !== first && name !== second)
     await kubectl.run(['cordon', ...others])
     await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama')
@@ -151,6 +155,7 @@ describe.skipIf(isSkipped('scheduling'))('a region whose nodes go', () => {
     await settle()
     const [engine] = await podsOf(kubectl, NAMESPACE, OWN_DISK)
     const zone = engine?.zone ?? ''
+    const lost = (await podsOf(kubectl, NAMESPACE, SHARED)).filter((pod) => pod.zone === zone)
     await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama')
     await cluster.nodes.killZone(zone)
     const isAlive = ({ zone: of, ending, ready }: { zone?: string | undefined; ending: boolean; ready: boolean }) =>
@@ -164,7 +169,7 @@ describe.skipIf(isSkipped('scheduling'))('a region whose nodes go', () => {
       },
       { withinMs: 120_000, state: async () => JSON.stringify(await podsOf(kubectl, NAMESPACE), null, 1) }
     )
-    expect(ready.fewest).toBe(2)
+    expect(ready.fewest).toBe(3 - lost.length)
     expect(await alive(OWN_DISK)).toEqual([])
     await cluster.nodes.reviveZone(zone)
     const [back] = await waitForReady(kubectl, NAMESPACE, OWN_DISK, 1)
