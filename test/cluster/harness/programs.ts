@@ -31,7 +31,8 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'kubectl'
   ),
   'kubernetes-1.37': kubernetes('kube-apiserver'),
-  kwok: { kwok: 'sigs.k8s.io/kwok/cmd/kwok' }
+  kwok: { kwok: 'sigs.k8s.io/kwok/cmd/kwok' },
+  'leader-worker-set': { 'lws-manager': 'sigs.k8s.io/lws/cmd' }
 }
 
 /** A release of Kubernetes keeps its version out of its sources: without these flags it says v0.0.0 and kubectl is refused. */
