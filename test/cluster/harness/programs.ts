@@ -20,7 +20,9 @@ const kubernetes = (...names: string[]) =>
 
 /** Each folder of `programs/` with the main packages that are built from it. One folder a version: their pins collide. */
 const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  coredns: { coredns: 'github.com/coredns/coredns' },
   etcd: { etcd: 'go.etcd.io/etcd/server/v3' },
+  'kube-router': { 'kube-router': 'github.com/cloudnativelabs/kube-router/v2/cmd/kube-router' },
   'kubernetes-1.28': kubernetes('kube-apiserver'),
   'kubernetes-1.34': kubernetes(
     'kube-apiserver',
@@ -31,7 +33,8 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'kubectl'
   ),
   'kubernetes-1.37': kubernetes('kube-apiserver'),
-  kwok: { kwok: 'sigs.k8s.io/kwok/cmd/kwok' }
+  kwok: { kwok: 'sigs.k8s.io/kwok/cmd/kwok' },
+  traefik: { traefik: 'github.com/traefik/traefik/v3/cmd/traefik' }
 }
 
 /** A release of Kubernetes keeps its version out of its sources: without these flags it says v0.0.0 and kubectl is refused. */
