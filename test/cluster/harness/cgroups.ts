@@ -2,10 +2,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { entrust } from './caretaker.ts'
 
 const ROOT = '/sys/fs/cgroup'
-/** Also how a later run knows which process a group belonged to. */
-const PREFIX = 'sluice-test-'
 
 /** Each v1 hierarchy that is mounted, or the one of v2. */
 function hierarchies(): string[] {
@@ -14,11 +13,20 @@ function hierarchies(): string[] {
   return mounts.map((line) => line.split(' ')).flatMap(([, path, type]) => (type === 'cgroup' && path ? [path] : []))
 }
 
-/** Makes the group of a node. @returns its path as kubelet wants it */
-export function claimGroup(node: string): string {
-  const group = `${PREFIX}${process.pid}-${node}`
-  for (const hierarchy of hierarchies()) mkdirSync(join(hierarchy, group), { recursive: true })
-  return `/${group}`
+/** The cgroup of a node. */
+export interface Group {
+  /** As kubelet wants it: from the root of each hierarchy. */
+  readonly path: string
+  /** Removes it, once its processes are gone. */
+  release(): Promise<void>
+}
+
+/** Makes the group of a node; the caretaker removes it where this process can't. */
+export function claimGroup(node: string): Group {
+  const path = `/sluice-test-${process.pid}-${node}`
+  const dismiss = entrust({ run: [process.execPath, import.meta.filename, path] })
+  for (const hierarchy of hierarchies()) mkdirSync(join(hierarchy, path), { recursive: true })
+  return { path, release: () => removeGroup(path).then(dismiss) }
 }
 
 function removeTree(folder: string): boolean {
@@ -34,8 +42,7 @@ function removeTree(folder: string): boolean {
   }
 }
 
-/** Removes a group and those below it, as soon as their processes are gone. */
-export async function releaseGroup(group: string): Promise<void> {
+async function removeGroup(group: string): Promise<void> {
   for (let turn = 0; turn < 100; turn++) {
     if (hierarchies().map((hierarchy) => removeTree(join(hierarchy, group))).every(Boolean)) return
     await sleep(100)
@@ -43,11 +50,4 @@ export async function releaseGroup(group: string): Promise<void> {
   throw new Error(`the cgroup ${group} still has processes 10 s after its node was killed`)
 }
 
-/** Removes the groups of tests that were killed before they could. */
-export async function sweepGroups(): Promise<void> {
-  const names = new Set(hierarchies().flatMap((hierarchy) => readdirSync(hierarchy)))
-  for (const name of names) {
-    const owner = name.startsWith(PREFIX) ? name.slice(PREFIX.length).split('-')[0] : undefined
-    if (owner !== undefined && !existsSync(`/proc/${owner}`)) await releaseGroup(`/${name}`)
-  }
-}
+if (import.meta.main) await removeGroup(process.argv[2] ?? '')

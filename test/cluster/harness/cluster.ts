@@ -6,7 +6,6 @@ import { type AddressPlan, connectNodes } from './network.ts'
 import { startNode } from './node.ts'
 import { type NodeSpace, openNodeSpace } from './node-space.ts'
 import { openWorkshop } from './processes.ts'
-import { markFolder, sweep } from './sweep.ts'
 
 export interface Cluster extends AsyncDisposable {
   readonly plane: ControlPlane
@@ -53,10 +52,8 @@ async function startNodes(spaces: Cluster['spaces'], plane: ControlPlane, plan: 
 
 /** Starts all of it; DNS and the ingress controller are asked for but not waited for. */
 export async function startCluster(images: ClusterImages): Promise<Cluster> {
-  await sweep()
   await using stack = new AsyncDisposableStack()
   const workshop = stack.use(openWorkshop())
-  markFolder(workshop.folder)
   const first = stack.use(await openNodeSpace(workshop, NODES[0]))
   const second = stack.use(await openNodeSpace(workshop, NODES[1]))
   const plan = await connectNodes(first, second)

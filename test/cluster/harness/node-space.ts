@@ -1,7 +1,7 @@
 // The namespaces that a node lives in: its own processes, mounts and network, and all of it gone when its first process is.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { claimGroup, releaseGroup } from './cgroups.ts'
+import { claimGroup } from './cgroups.ts'
 import { eventually, type Started, type Workshop } from './processes.ts'
 import { runProgram } from './shell.ts'
 
@@ -41,13 +41,12 @@ export async function openNodeSpace(workshop: Workshop, name: string): Promise<N
   mkdirSync(folder)
   const group = claimGroup(name)
   const ready = join(folder, 'ready')
-  // dies with this process, even if that is killed: `setpriv` asks the kernel to, and `unshare` passes it on
+  const kinds = ['--pid', '--mount', '--net', '--uts', '--ipc']
+  // when the keeper is killed so is the first process, and by the kernel everything else
   const keeper = workshop.start(
     `${name}-space`,
-    'setpriv',
-    ['--pdeathsig', 'KILL', 'unshare', '--fork', '--kill-child', '--pid', '--mount', '--mount-proc', '--net', '--uts'].concat(
-      ['--ipc', 'bash', '-c', FIRST_PROCESS]
-    ),
+    'unshare',
+    ['--fork', '--kill-child', '--mount-proc', ...kinds, 'bash', '-c', FIRST_PROCESS],
     { NODE_NAME: name, READY: ready }
   )
   const isReady = () => {
@@ -57,23 +56,19 @@ export async function openNodeSpace(workshop: Workshop, name: string): Promise<N
   await eventually(`the namespaces of ${name}`, isReady, { withinMs: 20_000, everyMs: 20, state: () => keeper.tail() })
   const outer = keeper.child.pid
   const pid = Number(readFileSync(`/proc/${outer}/task/${outer}/children`, 'utf8').trim().split(' ')[0])
-  const enter = ['--target', `${pid}`, '--pid', '--mount', '--net', '--uts', '--ipc', '--']
+  const enter = ['--target', `${pid}`, ...kinds, '--']
   return {
     name,
     folder,
     pid,
-    group,
+    group: group.path,
     start: (program, path, args, env) =>
       workshop.start(`${name}-${program}`, 'nsenter', [...enter, path, ...args], env),
     run: (...command) => runProgram(['nsenter', ...enter, ...command]),
     async [Symbol.asyncDispose]() {
-      try {
-        process.kill(pid, 'SIGKILL')
-      } catch {
-        // it has ended already
-      }
+      keeper.child.kill('SIGKILL')
       await keeper.stop()
-      await releaseGroup(group)
+      await group.release()
     }
   }
 }

@@ -27,6 +27,8 @@ disabled_plugins = [${['aufs', 'btrfs', 'devmapper', 'zfs'].map((name) => `"io.c
   address = "${SOCKET}"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "${PAUSE_IMAGE}"
+  # a machine may not let its root lower a score: then containers keep that of containerd
+  restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "${folder}/cni"
@@ -60,6 +62,7 @@ const kubeletConfig = (space: NodeSpace, { taints = [] }: NodeOptions) => ({
   cgroupDriver: 'cgroupfs',
   cgroupRoot: space.group,
   failCgroupV1: false,
+  oomScoreAdj: 0,
   failSwapOn: false,
   containerRuntimeEndpoint: `unix://${SOCKET}`,
   clusterDNS: [DNS_ADDRESS],
@@ -116,6 +119,7 @@ async function startNetwork(space: NodeSpace, plane: ControlPlane, plan: Address
     `--hostname-override=${space.name}`,
     `--cluster-cidr=${plan.cluster}`,
     '--proxy-mode=iptables',
+    '--oom-score-adj=0',
     // the limits of connection tracking are the machine's
     '--conntrack-max-per-core=0',
     '--conntrack-tcp-timeout-established=0s',
