@@ -12,7 +12,14 @@ export interface Certificate {
 export async function makeCertificate(folder: string, hosts: readonly string[]): Promise<Certificate> {
   const config = join(folder, 'openssl.cnf')
   const names = hosts.map((host) => `DNS:${host}`).join(',')
-  const lines = ['[req]', 'distinguished_name=name', 'x509_extensions=more', '[name]', '[more]', `subjectAltName=${names}`]
+  const lines = [
+    '[req]',
+    'distinguished_name=name',
+    'x509_extensions=more',
+    '[name]',
+    '[more]',
+    `subjectAltName=${names}`
+  ]
   writeFileSync(config, [...lines, 'basicConstraints=critical,CA:TRUE'].join('\n'))
   const [certificate, key] = [join(folder, 'tls.crt'), join(folder, 'tls.key')]
   const what = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']

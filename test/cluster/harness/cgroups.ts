@@ -6,11 +6,11 @@ import { entrust } from './caretaker.ts'
 
 const ROOT = '/sys/fs/cgroup'
 
-/** Each v1 hierarchy that is mounted, or the one of v2. */
+/** Each hierarchy that is mounted; beside those of v1 there may be an empty one of v2, in which runc makes groups too. */
 function hierarchies(): string[] {
   if (existsSync(join(ROOT, 'cgroup.controllers'))) return [ROOT]
   const mounts = readFileSync('/proc/mounts', 'utf8').split('\n')
-  return mounts.map((line) => line.split(' ')).flatMap(([, path, type]) => (type === 'cgroup' && path ? [path] : []))
+  return mounts.map((line) => line.split(' ')).flatMap(([, path, type]) => (type?.startsWith('cgroup') && path ? [path] : []))
 }
 
 /** The cgroup of a node. */
@@ -44,7 +44,12 @@ function removeTree(folder: string): boolean {
 
 async function removeGroup(group: string): Promise<void> {
   for (let turn = 0; turn < 100; turn++) {
-    if (hierarchies().map((hierarchy) => removeTree(join(hierarchy, group))).every(Boolean)) return
+    if (
+      hierarchies()
+        .map((hierarchy) => removeTree(join(hierarchy, group)))
+        .every(Boolean)
+    )
+      return
     await sleep(100)
   }
   throw new Error(`the cgroup ${group} still has processes 10 s after its node was killed`)

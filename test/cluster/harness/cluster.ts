@@ -20,8 +20,10 @@ export interface ClusterImages {
 
 const ADD_ONS = join(import.meta.dirname, '..', 'add-ons')
 
-/** Beta in 1.34, and off by default. */
-const MUTATING_POLICIES = [
+const API_SERVER_ARGS = [
+  // no resolver here knows a node by its name
+  '--kubelet-preferred-address-types=InternalIP',
+  // node-size.yaml has one: they are beta in 1.34, and off by default
   '--feature-gates=MutatingAdmissionPolicy=true',
   '--runtime-config=admissionregistration.k8s.io/v1beta1=true'
 ]
@@ -58,7 +60,7 @@ export async function startCluster(images: ClusterImages): Promise<Cluster> {
   const second = stack.use(await openNodeSpace(workshop, NODES[1]))
   const plan = await connectNodes(first, second)
   const plane = stack.use(
-    await startControlPlane({ address: plan.outside(0), reconciles: true, apiServerArgs: MUTATING_POLICIES })
+    await startControlPlane({ address: plan.outside(0), reconciles: true, apiServerArgs: API_SERVER_ARGS })
   )
   const spaces = [first, second] as const
   await plane.kubectl.run(['apply', `--filename=${join(ADD_ONS, 'node-size.yaml')}`])

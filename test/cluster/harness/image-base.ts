@@ -46,7 +46,15 @@ export async function assembleBase(root: string): Promise<void> {
     if (path === undefined) throw new Error(`no ${name} on this machine for the base image: install coreutils and dash`)
     await copyWithLibraries(root, path, `usr/bin/${name}`)
   }
-  await runProgram(['npm', 'install', '--global', '--no-audit', '--no-fund', `--prefix=${join(root, 'usr/local')}`, NPM])
+  await runProgram([
+    'npm',
+    'install',
+    '--global',
+    '--no-audit',
+    '--no-fund',
+    `--prefix=${join(root, 'usr/local')}`,
+    NPM
+  ])
   writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/sh\n')
   writeFileSync(join(root, 'etc/group'), 'root:x:0:\nnode:x:1000:\n')
   cpSync(CERTIFICATES, join(root, CERTIFICATES), { dereference: true })

@@ -1,6 +1,16 @@
 // Images without a registry: built by buildah, kept as archives in the cache by what they are made of.
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { join, relative } from 'node:path'
 import { findProgram } from '../../helpers/program.ts'
 import { assembleBase, BASE_IMAGE, BASE_KEY } from './image-base.ts'

@@ -44,9 +44,19 @@ async function claimSlot(first: NodeSpace): Promise<AddressPlan> {
 }
 
 const layWire = (space: NodeSpace, slot: number, index: number) =>
-  runProgram(
-    ['ip', 'link', 'add', wireName(slot, index), 'type', 'veth', 'peer', 'name', 'eth0', 'netns', `${space.pid}`]
-  )
+  runProgram([
+    'ip',
+    'link',
+    'add',
+    wireName(slot, index),
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth0',
+    'netns',
+    `${space.pid}`
+  ])
 
 async function connectToOutside(space: NodeSpace, plan: AddressPlan, index: number): Promise<void> {
   const wire = wireName(plan.slot, index)
@@ -60,9 +70,21 @@ async function connectToOutside(space: NodeSpace, plan: AddressPlan, index: numb
 }
 
 async function connectToEachOther(one: NodeSpace, other: NodeSpace, plan: AddressPlan): Promise<void> {
-  await runProgram(
-    ['ip', 'link', 'add', 'eth1', 'netns', `${one.pid}`, 'type', 'veth', 'peer', 'name', 'eth1', 'netns', `${other.pid}`]
-  )
+  await runProgram([
+    'ip',
+    'link',
+    'add',
+    'eth1',
+    'netns',
+    `${one.pid}`,
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth1',
+    'netns',
+    `${other.pid}`
+  ])
   for (const [space, here, there] of [
     [one, 0, 1],
     [other, 1, 0]

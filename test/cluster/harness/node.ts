@@ -1,6 +1,7 @@
 // A node of a cluster: containerd, kubelet, kube-proxy and what enforces NetworkPolicies, in namespaces of its own.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { CNI_PLUGINS } from '../tiers.ts'
 import { type ControlPlane, NODE_RELEASE, nodeUser } from './control-plane.ts'
 import { PAUSE_IMAGE } from './images.ts'
 import { type AddressPlan, DNS_ADDRESS, SERVICE_RANGE } from './network.ts'
@@ -30,7 +31,7 @@ disabled_plugins = [${['aufs', 'btrfs', 'devmapper', 'zfs'].map((name) => `"io.c
   # a machine may not let its root lower a score: then containers keep that of containerd
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+    bin_dir = "${CNI_PLUGINS}"
     conf_dir = "${folder}/cni"
 `
 
@@ -96,7 +97,13 @@ async function startContainerd(space: NodeSpace, plan: AddressPlan, index: numbe
 export const importImage = (space: NodeSpace, archive: string): Promise<string> =>
   space.run('ctr', '--address', SOCKET, '--namespace', 'k8s.io', 'images', 'import', '--no-unpack=false', archive)
 
-async function startKubelet(space: NodeSpace, plane: ControlPlane, plan: AddressPlan, index: number, options: NodeOptions) {
+async function startKubelet(
+  space: NodeSpace,
+  plane: ControlPlane,
+  plan: AddressPlan,
+  index: number,
+  options: NodeOptions
+) {
   const { folder, name } = space
   const config = join(folder, 'kubelet.json')
   writeFileSync(join(folder, 'resolv.conf'), '')

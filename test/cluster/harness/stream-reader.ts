@@ -85,7 +85,10 @@ async function readStream(order: StreamOrder, tokens: number, onFirst: () => voi
     return { ...progress, failure: '' }
   } catch (cause) {
     const atMs = Math.round(performance.now() - startedMs)
-    return { ...progress, failure: `at ${atMs} ms, after ${progress.arrivalsMs.length} pieces: ${(cause as Error).message}` }
+    return {
+      ...progress,
+      failure: `at ${atMs} ms, after ${progress.arrivalsMs.length} pieces: ${(cause as Error).message}`
+    }
   } finally {
     sent.destroy()
   }

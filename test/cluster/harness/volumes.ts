@@ -40,5 +40,8 @@ export async function provideVolumes({ plane }: Cluster, claims: readonly Kubern
     return renderVolume(path, claim, classOf(claim))
   })
   const items = [...new Set([DEFAULT_CLASS, ...claims.map(classOf)])].map(renderClass)
-  await plane.kubectl.run(['create', '--filename=-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [...items, ...volumes] }))
+  await plane.kubectl.run(
+    ['create', '--filename=-'],
+    JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [...items, ...volumes] })
+  )
 }

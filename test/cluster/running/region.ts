@@ -24,7 +24,8 @@ export const NAMESPACE: string = byKind('Namespace')[0].metadata.name
 export const HOST: string = byKind('Ingress')[0].spec.rules[0].host
 
 const imageOf = (deployment: string) =>
-  byKind('Deployment').find(({ metadata }) => metadata.name.startsWith(deployment)).spec.template.spec.containers[0].image
+  byKind('Deployment').find(({ metadata }) => metadata.name.startsWith(deployment)).spec.template.spec.containers[0]
+    .image
 
 /** As containerd knows them: a name without a registry is one of Docker's. */
 export const IMAGES = { gateway: imageOf('gateway'), engine: `docker.io/${imageOf('engine-')}` }
@@ -34,7 +35,9 @@ export interface Region {
   readonly key: string
   /** What the engines want to see, from the gateway alone. */
   readonly engineKey: string
+  /** Files with the certificate that the Ingress has, and its key. */
   readonly certificate: string
+  readonly certificateKey: string
 }
 
 async function makeSecrets({ plane }: Cluster): Promise<Region> {
@@ -46,13 +49,16 @@ async function makeSecrets({ plane }: Cluster): Promise<Region> {
   if (key === undefined) throw new Error(`no key in what the command printed: ${printed}`)
   const engineKey = 'engine-key-of-the-test'
   const hosts = byKind('Ingress').flatMap(({ spec }) => spec.tls)
-  const tls = await makeCertificate(workshop.folder, hosts.flatMap(({ hosts }) => hosts))
+  const tls = await makeCertificate(
+    workshop.folder,
+    hosts.flatMap(({ hosts }) => hosts)
+  )
   const create = (...args: string[]) => kubectl.run(['--namespace', NAMESPACE, 'create', 'secret', ...args])
   await create('generic', SECRETS.apiKeys.name, `--from-file=${SECRETS.apiKeys.key}=${keys}`)
   await create('generic', SECRETS.engineKey.name, `--from-literal=${SECRETS.engineKey.key}=${engineKey}`)
   await create('generic', SECRETS.huggingFace.name, `--from-literal=${SECRETS.huggingFace.key}=hf_test`)
   for (const { secretName } of hosts) await create('tls', secretName, `--cert=${tls.certificate}`, `--key=${tls.key}`)
-  return { key, engineKey, certificate: tls.certificate }
+  return { key, engineKey, certificate: tls.certificate, certificateKey: tls.key }
 }
 
 /**
