@@ -1,5 +1,6 @@
 // What a stack's manifests take for granted of the cluster, and what of the stack is left unused.
 import type { Origin } from '../constructs/ingress-profiles/profile.ts'
+import { rolloutOf } from '../constructs/vllm-deployment.ts'
 import { profileOf } from '../lib/accelerators.ts'
 import { isBucket, isRepository } from '../lib/vllm-settings.ts'
 import { ADMISSION_MINOR, admissionOf } from '../schema/admission.ts'
@@ -17,6 +18,7 @@ export function noticeRegion(region: Region, placed: readonly PlacedModel[], ori
     ...noticeSource(region, placed),
     ...noticeScrapes(region),
     ...noticeDeviceGroups(placed),
+    ...noticeSurges(region, placed),
     ...noticeExceptions(region),
     ...noticeAdmission(region)
   ]
@@ -88,6 +90,21 @@ function noticeDeviceGroups(placed: readonly PlacedModel[]): string[] {
       ({ model }) =>
         `model ${model.name}: user 2000 must be allowed to open the nodes' /dev/dri and /dev/kfd; give deviceGroups the number that \`getent group render\` says there, or open them by a udev rule.`
     )
+}
+
+/**
+ * A sentence for each placed model that is rolled out by surge. Nobody can tell at synth what a cluster has to spare, and a
+ * full one lets the rollout wait without an end.
+ */
+function noticeSurges({ name: region }: Region, placed: readonly PlacedModel[]): string[] {
+  return placed.flatMap(({ model: { name, accelerator, gpus }, placement: { rollout, replicas, autoscaling } }) => {
+    const { resource } = profileOf(accelerator)
+    const placed = { replicas: autoscaling?.minReplicas ?? replicas, ...(rollout === undefined ? {} : { rollout }) }
+    if (resource === undefined || rolloutOf(placed) !== 'surge') return []
+    return [
+      `region ${region}: a new version of ${name} starts beside the old one, so ${gpus} of ${resource} have to be free; on a full cluster it waits for them, and the old one serves on. See rollout.`
+    ]
+  })
 }
 
 /** A sentence for each exception from Pod Security `restricted`, with what it means for the namespace. */

@@ -132,7 +132,7 @@ function createDeployment(scope: Construct, props: VllmDeploymentProps, metadata
  */
 function createGroups(scope: Construct, props: VllmDeploymentProps, metadata: Metadata): ScaleTarget {
   const replicas = props.replicas ?? 1
-  const [maxSurge, maxUnavailable] = BUDGETS[props.rollout ?? defaultRollout(replicas)]
+  const [maxSurge, maxUnavailable] = BUDGETS[rolloutOf(props)]
   const worker = workerIdentity(props)
   const name = `${props.name}-lws`
   createLeaderWorkerSet(scope, 'Resource', {
@@ -171,7 +171,10 @@ const workerIdentity = ({ name, image }: VllmDeploymentProps) =>
 const imagesOf = ({ cache }: VllmDeploymentProps): ImageVolumes =>
   cache.modelImage === undefined ? {} : { [MODEL_IMAGE_VOLUME]: cache.modelImage }
 
-const defaultRollout = (replicas: number): Rollout => (replicas > 1 ? 'in-place' : 'surge')
+/** How engines are rolled out, where their placement does not say it, too. */
+export function rolloutOf({ rollout, replicas = 1 }: Pick<VllmDeploymentProps, 'rollout' | 'replicas'>): Rollout {
+  return rollout ?? (replicas > 1 ? 'in-place' : 'surge')
+}
 
 /** Replicas beyond the wanted ones, and short of them, while a new version replaces the old one. */
 const BUDGETS = { surge: [1, 0], 'in-place': [0, 1], recreate: [0, '100%'] } as const
@@ -180,7 +183,7 @@ function renderRollout(
   props: VllmDeploymentProps
 ): Pick<k8s.DeploymentSpec, 'replicas' | 'strategy' | 'progressDeadlineSeconds' | 'revisionHistoryLimit'> {
   const replicas = props.replicas ?? 1
-  const rollout = props.rollout ?? defaultRollout(replicas)
+  const rollout = rolloutOf(props)
   const loadSeconds = props.loadSeconds ?? DEFAULT_LOAD_SECONDS
   const downloadSeconds = props.cache.warmUp?.seconds ?? 0
   return {

@@ -10,7 +10,9 @@ const ROOT = '/sys/fs/cgroup'
 function hierarchies(): string[] {
   if (existsSync(join(ROOT, 'cgroup.controllers'))) return [ROOT]
   const mounts = readFileSync('/proc/mounts', 'utf8').split('\n')
-  return mounts.map((line) => line.split(' ')).flatMap(([, path, type]) => (type?.startsWith('cgroup') && path ? [path] : []))
+  return mounts
+    .map((line) => line.split(' '))
+    .flatMap(([, path, type]) => (type?.startsWith('cgroup') && path ? [path] : []))
 }
 
 /** The cgroup of a node. */

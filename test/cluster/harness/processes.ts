@@ -19,6 +19,8 @@ export interface Started {
 /** A folder for one cluster's files, and the processes that work in it. */
 export interface Workshop extends AsyncDisposable {
   readonly folder: string
+  /** What was started and has not ended. */
+  readonly processes: readonly Started[]
   start(name: string, path: string, args: readonly string[], env?: Readonly<Record<string, string>>): Started
 }
 
@@ -67,6 +69,9 @@ export function openWorkshop(): Workshop {
   const started: Started[] = []
   return {
     folder,
+    get processes() {
+      return started.filter(({ child }) => child.exitCode === null && child.signalCode === null)
+    },
     start(name, path, args, env = {}) {
       const process_ = startProcess(folder, name, path, args, { ...process.env, ...env })
       started.push(process_)

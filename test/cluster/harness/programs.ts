@@ -34,6 +34,7 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   ),
   'kubernetes-1.37': kubernetes('kube-apiserver'),
   kwok: { kwok: 'sigs.k8s.io/kwok/cmd/kwok' },
+  'leader-worker-set': { 'lws-manager': 'sigs.k8s.io/lws/cmd' },
   traefik: { traefik: 'github.com/traefik/traefik/v3/cmd/traefik' }
 }
 

@@ -1,8 +1,7 @@
 // A region's own output on a running cluster: what must be there before it, its objects as they are, and what it is reached by.
-import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseAllDocuments } from 'yaml'
 import { SECRETS } from '../../../infra/stack.ts'
+import { readCharts } from '../api/region-folder.ts'
 import { makeCertificate } from '../harness/certificate.ts'
 import type { Cluster } from '../harness/cluster.ts'
 import { readDefinitions } from '../harness/crds.ts'
@@ -13,11 +12,10 @@ import { provideVolumes } from '../harness/volumes.ts'
 
 /** The one with Traefik; the manifests are what `npm run synth` wrote and git has. */
 export const REGION = 'us-east'
-const FOLDER = join(REPOSITORY, 'charts-out', REGION)
+const CHARTS = join(REPOSITORY, 'charts-out')
+const FOLDER = join(CHARTS, REGION)
 
-export const OBJECTS: readonly KubernetesObject[] = readdirSync(FOLDER)
-  .filter((name) => name.endsWith('.yaml') && name !== 'kustomization.yaml')
-  .flatMap((name) => parseAllDocuments(readFileSync(join(FOLDER, name), 'utf8')).map((document) => document.toJS()))
+export const OBJECTS: readonly KubernetesObject[] = readCharts(CHARTS).objects(REGION)
 
 const byKind = (kind: string) => OBJECTS.filter((object) => object.kind === kind)
 export const NAMESPACE: string = byKind('Namespace')[0].metadata.name
