@@ -14,6 +14,7 @@ import { HOST, NAMESPACE, type Region } from './region.ts'
 export const ENGINE = 'engine-llama-3-1-8b'
 export const POOL = 'llama-3-1-8b'
 export const MODEL = 'llama-3.1-8b-instruct'
+export const OTHER_MODEL = 'qwen3-32b'
 
 /** A node port of add-ons/traefik.yaml. */
 const TRAEFIK_PORT = 30443
