@@ -1,6 +1,7 @@
 // A whole cluster on this machine: a control plane, two nodes with GPUs, DNS and an ingress controller.
 import { join } from 'node:path'
 import { type ControlPlane, NODES, startControlPlane } from './control-plane.ts'
+import { readDefinitions } from './crds.ts'
 import { builtImage, engineImage, gatewayImage, pauseImage } from './images.ts'
 import { type AddressPlan, connectNodes } from './network.ts'
 import { startNode } from './node.ts'
@@ -65,6 +66,9 @@ export async function startCluster(images: ClusterImages): Promise<Cluster> {
   const spaces = [first, second] as const
   await plane.kubectl.run(['apply', `--filename=${join(ADD_ONS, 'node-size.yaml')}`])
   await startNodes(spaces, plane, plan, images)
+  // before Traefik, which looks for its own kinds when it starts, and waits longer each time that they are not there
+  const definitions = { apiVersion: 'v1', kind: 'List', items: await readDefinitions() }
+  await plane.kubectl.run(['create', '--filename=-'], JSON.stringify(definitions))
   for (const name of ['coredns', 'traefik']) {
     await plane.kubectl.run(['apply', `--filename=${join(ADD_ONS, `${name}.yaml`)}`])
   }

@@ -9,6 +9,8 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync
 } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -44,16 +46,35 @@ function keyOf(parts: readonly string[], files: readonly string[]): string {
   return hash.digest('hex').slice(0, 16)
 }
 
-/** Hands out the archive for a key, and has `build` tag `image` first where there is none. */
-async function archiveOf(image: string, key: string, build: () => Promise<void>): Promise<string> {
+/** Archives of what has changed since are of no more use, nor what a run that was killed has begun: both go after so long. */
+const KEPT_MS = 24 * 3_600_000
+
+function pruneArchives(): void {
+  for (const name of readdirSync(FOLDER).filter((entry) => /\.tar$|^(building|base|program)-/.test(entry))) {
+    const path = join(FOLDER, name)
+    if (Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path, { recursive: true, force: true })
+  }
+}
+
+/**
+ * Hands out the archive of `image` for a key. Where there is none, `build` makes the image first, under a tag that no run
+ * beside this one has, if it builds from other sources.
+ */
+async function archiveOf(image: string, key: string, build: (tag: string) => Promise<void>): Promise<string> {
   const archive = join(FOLDER, `${image.replace(/[^a-z0-9.]+/gi, '-')}-${key}.tar`)
-  if (existsSync(archive)) return archive
+  if (existsSync(archive)) {
+    const now = new Date()
+    utimesSync(archive, now, now)
+    return archive
+  }
   process.stderr.write(`cluster: building image ${image}\n`)
   mkdirSync(FOLDER, { recursive: true })
+  pruneArchives()
   const building = mkdtempSync(join(FOLDER, 'building-'))
   try {
-    await build()
-    await buildah('push', '--quiet', image, `docker-archive:${join(building, 'image.tar')}:${image}`)
+    const tag = `localhost/sluice:${key}`
+    await build(tag)
+    await buildah('push', '--quiet', tag, `docker-archive:${join(building, 'image.tar')}:${image}`)
     renameSync(join(building, 'image.tar'), archive)
   } finally {
     rmSync(building, { recursive: true, force: true })
@@ -80,11 +101,11 @@ async function provideBase(): Promise<void> {
   await buildah('tag', tag, BASE_IMAGE)
 }
 
-async function buildDockerfile(image: string, dockerfile: string, ignoreFile: string): Promise<void> {
+async function buildDockerfile(tag: string, dockerfile: string, ignoreFile: string): Promise<void> {
   await provideBase()
   const where = ['--file', join(REPOSITORY, dockerfile), '--ignorefile', ignoreFile, REPOSITORY]
   const how = ['--isolation', 'chroot', '--network', 'host', '--pull-never', '--layers', '--quiet']
-  await buildah('build', ...how, '--tag', image, ...where)
+  await buildah('build', ...how, '--tag', tag, ...where)
 }
 
 const sources = () => filesBelow(REPOSITORY, ['package.json', 'package-lock.json', 'gateway'])
@@ -93,25 +114,25 @@ const sources = () => filesBelow(REPOSITORY, ['package.json', 'package-lock.json
 export function gatewayImage(image: string): Promise<string> {
   const ignoreFile = join(REPOSITORY, '.dockerignore')
   const key = keyOf([BASE_KEY], [...sources(), ignoreFile])
-  return archiveOf(image, key, () => buildDockerfile(image, 'gateway/Dockerfile', ignoreFile))
+  return archiveOf(image, key, (tag) => buildDockerfile(tag, 'gateway/Dockerfile', ignoreFile))
 }
 
 /** An image whose `vllm` is the simulator. */
 export function engineImage(image: string): Promise<string> {
   const own = ['engine.Dockerfile', 'vllm'].map((name) => join(REPOSITORY, 'test/cluster/images', name))
-  const build = () => buildDockerfile(image, 'test/cluster/images/engine.Dockerfile', '/dev/null')
+  const build = (tag: string) => buildDockerfile(tag, 'test/cluster/images/engine.Dockerfile', '/dev/null')
   return archiveOf(image, keyOf([BASE_KEY], [...sources(), ...own]), build)
 }
 
 /** An image of one static program and nothing else. */
 async function programImage(image: string, path: string, args: readonly string[] = []): Promise<string> {
-  return archiveOf(image, keyOf([path, ...args], path.startsWith(CACHE) ? [] : [path]), async () => {
+  return archiveOf(image, keyOf([path, ...args], path.startsWith(CACHE) ? [] : [path]), async (tag) => {
     const context = mkdtempSync(join(FOLDER, 'program-'))
     try {
       copyFileSync(path, join(context, 'program'))
       const lines = ['FROM scratch', 'COPY program /program', `ENTRYPOINT ${JSON.stringify(['/program', ...args])}`]
       writeFileSync(join(context, 'Dockerfile'), lines.join('\n'))
-      await buildah('build', '--quiet', '--tag', image, context)
+      await buildah('build', '--quiet', '--tag', tag, context)
     } finally {
       rmSync(context, { recursive: true, force: true })
     }

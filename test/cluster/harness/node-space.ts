@@ -15,6 +15,8 @@ export interface NodeSpace extends AsyncDisposable {
   readonly group: string
   /** Starts a program there; it is ended with the space. */
   start(name: string, path: string, args: readonly string[], env?: Readonly<Record<string, string>>): Started
+  /** The last words of the programs that were started there and have ended by themselves: nothing when all is well. */
+  failures(): string
   /** Runs a program there to its end. */
   run(...command: string[]): Promise<string>
 }
@@ -57,18 +59,32 @@ export async function openNodeSpace(workshop: Workshop, name: string): Promise<N
   const outer = keeper.child.pid
   const pid = Number(readFileSync(`/proc/${outer}/task/${outer}/children`, 'utf8').trim().split(' ')[0])
   const enter = ['--target', `${pid}`, ...kinds, '--']
+  const started: Started[] = []
   return {
     name,
     folder,
     pid,
     group: group.path,
-    start: (program, path, args, env) =>
-      workshop.start(`${name}-${program}`, 'nsenter', [...enter, path, ...args], env),
+    start(program, path, args, env) {
+      const one = workshop.start(`${name}-${program}`, 'nsenter', [...enter, path, ...args], env)
+      started.push(one)
+      return one
+    },
+    failures: () => started.map(lastWords).join(''),
     run: (...command) => runProgram(['nsenter', ...enter, ...command]),
     async [Symbol.asyncDispose]() {
       keeper.child.kill('SIGKILL')
       await keeper.stop()
       await group.release()
     }
+  }
+}
+
+function lastWords(one: Started): string {
+  try {
+    one.assertAlive()
+    return ''
+  } catch (cause) {
+    return `${(cause as Error).message}\n`
   }
 }

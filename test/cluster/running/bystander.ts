@@ -2,10 +2,10 @@
 import type { Cluster } from '../harness/cluster.ts'
 import { IMAGES, NAMESPACE } from './region.ts'
 
-/** Asks an engine for its models: without a key it says 401, which is an answer. */
+/** Asks an engine for its models: without a key it says 401, which is an answer. A policy drops or rejects. */
 const script = (address: string) => `
 fetch('http://${address}/v1/models', { signal: AbortSignal.timeout(4000) })
-  .then(({ status }) => console.log(status), ({ name, cause }) => console.log(name === 'TimeoutError' ? 'timeout' : cause))
+  .then(({ status }) => console.log(status), () => console.log('unreachable'))
 `
 
 const renderPod = (name: string, namespace: string) => ({
@@ -28,7 +28,7 @@ const renderPod = (name: string, namespace: string) => ({
   }
 })
 
-/** @param from a pod of its own, or one of the gateway's @returns the status that it got, or `timeout` */
+/** @param from a pod of its own, or one of the gateway's @returns the status that it got, or `unreachable` */
 export async function tryToReach(
   { plane }: Cluster,
   address: string,

@@ -7,8 +7,8 @@ import { NAMESPACE } from './region.ts'
 /** A machine that builds something else meanwhile is slow. */
 const WITHIN_MS = 240_000
 
-/** Pods, the latest events, and the last lines of each container that is not ready. */
-export async function describePods({ plane }: Cluster): Promise<string> {
+/** Pods, the latest events, the last lines of each container that is not ready, and of a node's programs that have ended. */
+export async function describePods({ plane, spaces }: Cluster): Promise<string> {
   const { kubectl } = plane
   const list = await kubectl.try(['get', 'pods', '--all-namespaces', '--output=wide'])
   const events = await kubectl.try(['get', 'events', '--namespace', NAMESPACE, '--sort-by=.lastTimestamp'])
@@ -18,7 +18,12 @@ export async function describePods({ plane }: Cluster): Promise<string> {
     const { stdout, stderr } = await kubectl.try(['logs', '-n', metadata.namespace, metadata.name, '--tail=10'])
     logs.push(`${metadata.name} (${status.phase}):\n${stdout}${stderr}`)
   }
-  return [list.stdout, events.stdout.split('\n').slice(-25).join('\n'), ...logs].join('\n')
+  return [
+    list.stdout,
+    events.stdout.split('\n').slice(-25).join('\n'),
+    ...logs,
+    ...spaces.map((space) => space.failures())
+  ].join('\n')
 }
 
 const isReady = ({ status }: KubernetesObject): boolean =>
@@ -49,4 +54,12 @@ export async function untilSettled(cluster: Cluster): Promise<void> {
   }
   const options = { withinMs: WITHIN_MS, everyMs: 1000, state: () => describePods(cluster) }
   await eventually('all pods that were told to go are gone', areGone, options)
+}
+
+/** When each pod of the region that is going was told to, by this machine's clock. */
+export async function toldToGo({ plane }: Cluster): Promise<number[]> {
+  const { items } = await plane.kubectl.get('pods', '--namespace', NAMESPACE)
+  return items.flatMap(({ metadata: { deletionTimestamp, deletionGracePeriodSeconds } }: KubernetesObject) =>
+    deletionTimestamp === undefined ? [] : [Date.parse(deletionTimestamp) - deletionGracePeriodSeconds * 1000]
+  )
 }

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { timeBudgetSchema } from '../../../gateway/contract.ts'
 import { type Cluster, startCluster } from '../harness/cluster.ts'
 import { failuresOf } from '../harness/crowd.ts'
+import { eventually } from '../harness/processes.ts'
 import { isSkipped } from '../tiers.ts'
 import { tryToReach } from './bystander.ts'
 import { noticeEngines } from './discovery.ts'
-import { untilAllReady, untilSettled } from './pods.ts'
+import { describePods, toldToGo, untilAllReady, untilSettled } from './pods.ts'
 import { IMAGES, installRegion, NAMESPACE, OBJECTS, type Region } from './region.ts'
 import {
   comparePaces,
@@ -18,9 +20,15 @@ import {
 
 /** What is open when something happens to the cluster. */
 const STREAMS = 100
-/** A token each 107 ms or so, with so many at once: long enough for a pod to be told to go, to wait, and to drain. */
-const SHORT = 420
-const LONG = 600
+/** Of each; one each 107 ms with so many at once: long enough for a new pod to come and an old one to wait and to drain. */
+const TOKENS = 500
+/** Of each of the few at the other engine, one each 62 ms. */
+const OTHER_TOKENS = 700
+/** So long a pod goes on as before after it was told to go; what runs on after that, it drains. */
+const PROPAGATION_MS = timeBudgetSchema.parse({}).propagationMs
+
+/** How often what depends on a quiet machine is measured before it counts. */
+const ROUNDS = 4
 
 describe.skipIf(isSkipped('running'))('a region on real nodes', () => {
   let cluster: Cluster
@@ -35,19 +43,25 @@ describe.skipIf(isSkipped('running'))('a region on real nodes', () => {
 
   const rollout = (...args: string[]) => cluster.plane.kubectl.run(['--namespace', NAMESPACE, 'rollout', ...args])
 
-  /** Streams and newcomers while something `happens`: none may be cut or refused. */
-  async function expectNoneCut(tokens: number, happens: () => Promise<unknown>): Promise<void> {
-    const crowd = openThroughTraefik(cluster, region, { count: STREAMS, tokens, newcomerEveryMs: 500 })
+  /**
+   * Streams and newcomers while something `happens`: none may be cut or refused.
+   * @returns for how long streams ran on after the first pod was told to go, in ms
+   */
+  async function expectNoneCut(happens: () => Promise<unknown>): Promise<number> {
+    const crowd = openThroughTraefik(cluster, region, { count: STREAMS, tokens: TOKENS, newcomerEveryMs: 500 })
     // on the other node, of an engine without a spare: what begins meanwhile waits for the next one
-    const others = openThroughTraefik(cluster, region, { model: OTHER_MODEL, count: 10, tokens: LONG })
+    const others = openThroughTraefik(cluster, region, { model: OTHER_MODEL, count: 10, tokens: OTHER_TOKENS })
     await Promise.all([crowd.open, others.open])
     await happens()
+    const toldMs = Math.min(...(await toldToGo(cluster)))
     const ended = await Promise.all([crowd.ended, others.ended])
+    const endedMs = Date.now()
     for (const { streams, newcomers } of ended) {
       expect(failuresOf(streams).slice(0, 5)).toEqual([])
       expect(failuresOf(newcomers).slice(0, 5)).toEqual([])
     }
     expect(ended[0].newcomers.length).toBeGreaterThan(20)
+    return endedMs - toldMs
   }
 
   it('is ready as synth wrote it, in a namespace that enforces the restricted standard', async () => {
@@ -63,9 +77,16 @@ describe.skipIf(isSkipped('running'))('a region on real nodes', () => {
   })
 
   it('refuses a request without a key, through the emitted Ingress', async () => {
-    const order = { ...traefikOrder(cluster, { ...region, key: 'sk-of-nobody' }), count: 1, tokens: 5 }
-    const { streams } = await openThroughTraefik(cluster, region, order).ended
-    expect(streams[0]?.failure).toContain('401')
+    const ask = async () => {
+      const { streams } = await openThroughTraefik(cluster, region, { key: 'sk-of-nobody', count: 1, tokens: 5 }).ended
+      return streams[0]?.failure ?? ''
+    }
+    // the first request of all: the controller may still be reading the Ingress
+    const answer = async () => {
+      const failure = await ask()
+      return !failure.includes('404: 404 page not found') && failure
+    }
+    expect(await eventually('Traefik has a route', answer, { state: () => describePods(cluster) })).toContain('401')
   })
 
   it('hands each token on at the pace of the engine, through Traefik', async () => {
@@ -86,45 +107,53 @@ describe.skipIf(isSkipped('running'))('a region on real nodes', () => {
   it('lets nobody but the gateway reach an engine', async () => {
     const address = await engineAddress(cluster)
     expect(await tryToReach(cluster, address, 'gateway')).toBe('401')
-    expect(await tryToReach(cluster, address, 'bystander')).toBe('timeout')
-    expect(await tryToReach(cluster, address, 'bystander', 'default')).toBe('timeout')
+    expect(await tryToReach(cluster, address, 'bystander')).toBe('unreachable')
+    expect(await tryToReach(cluster, address, 'bystander', 'default')).toBe('unreachable')
   })
 
   it('tells the gateway of an engine that comes or goes within a second of its EndpointSlice', async () => {
-    for (const replicas of [2, 1]) {
-      const scale = () =>
-        cluster.plane.kubectl.run(['--namespace', NAMESPACE, 'scale', `deployment/${ENGINE}`, `--replicas=${replicas}`])
-      expect(await noticeEngines(cluster, replicas, scale)).toBeLessThan(1000)
-    }
+    const scale = (replicas: number) => () =>
+      cluster.plane.kubectl.run(['--namespace', NAMESPACE, 'scale', `deployment/${ENGINE}`, `--replicas=${replicas}`])
+    // a machine that is busy with something else only ever delays: one quiet round of some is enough
+    const rounds: { comesMs: number; goesMs: number }[] = []
+    do {
+      const comesMs = await noticeEngines(cluster, 2, scale(2))
+      rounds.push({ comesMs, goesMs: await noticeEngines(cluster, 1, scale(1)) })
+    } while (rounds.length < ROUNDS && rounds.every(({ comesMs, goesMs }) => Math.max(comesMs, goesMs) >= 1000))
+    expect(rounds.at(-1)?.comesMs).toBeLessThan(1000)
+    expect(rounds.at(-1)?.goesMs).toBeLessThan(1000)
     await untilSettled(cluster)
   })
 
   it('cuts no stream when the gateway is rolled', async () => {
-    await expectNoneCut(SHORT, async () => {
+    const drainedMs = await expectNoneCut(async () => {
       await rollout('restart', 'deployment/gateway')
       await rollout('status', 'deployment/gateway', '--timeout=180s')
     })
+    expect(drainedMs).toBeGreaterThan(PROPAGATION_MS)
     await untilSettled(cluster)
   })
 
   it('cuts no stream when the engines are rolled', async () => {
-    await expectNoneCut(LONG, async () => {
+    const drainedMs = await expectNoneCut(async () => {
       const engines = OBJECTS.filter(({ kind, metadata }) => kind === 'Deployment' && metadata.name !== 'gateway')
       for (const { metadata } of engines) await rollout('restart', `deployment/${metadata.name}`)
       await rollout('status', `deployment/${ENGINE}`, '--timeout=180s')
     })
+    expect(drainedMs).toBeGreaterThan(PROPAGATION_MS)
     await untilSettled(cluster)
   })
 
   it('cuts no stream when an engine is deleted', async () => {
     const pods = `app.kubernetes.io/instance=${ENGINE}`
     const remove = ['--namespace', NAMESPACE, 'delete', 'pods', '--selector', pods, '--wait=false']
-    await expectNoneCut(SHORT, () => cluster.plane.kubectl.run(remove))
+    const drainedMs = await expectNoneCut(() => cluster.plane.kubectl.run(remove))
+    expect(drainedMs).toBeGreaterThan(PROPAGATION_MS)
     await untilSettled(cluster)
   })
 
   it('cuts no stream when the API server is restarted', async () => {
-    await expectNoneCut(SHORT, () => cluster.plane.restartApiServer())
+    await expectNoneCut(() => cluster.plane.restartApiServer())
     await untilSettled(cluster)
   })
 })

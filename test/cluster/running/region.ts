@@ -4,7 +4,6 @@ import { SECRETS } from '../../../infra/stack.ts'
 import { readCharts } from '../api/region-folder.ts'
 import { makeCertificate } from '../harness/certificate.ts'
 import type { Cluster } from '../harness/cluster.ts'
-import { readDefinitions } from '../harness/crds.ts'
 import { REPOSITORY } from '../harness/images.ts'
 import type { KubernetesObject } from '../harness/kubectl.ts'
 import { runProgram } from '../harness/shell.ts'
@@ -65,8 +64,6 @@ async function makeSecrets({ plane }: Cluster): Promise<Region> {
  */
 export async function installRegion(cluster: Cluster): Promise<Region> {
   const { kubectl } = cluster.plane
-  const definitions = { apiVersion: 'v1', kind: 'List', items: await readDefinitions() }
-  await kubectl.run(['create', '--filename=-'], JSON.stringify(definitions))
   await provideVolumes(cluster, byKind('PersistentVolumeClaim'))
   await kubectl.run(['apply', `--filename=${join(FOLDER, '00-namespace.yaml')}`])
   const region = await makeSecrets(cluster)
