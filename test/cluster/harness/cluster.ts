@@ -7,6 +7,7 @@ import { type AddressPlan, connectNodes } from './network.ts'
 import { startNode } from './node.ts'
 import { type NodeSpace, openNodeSpace } from './node-space.ts'
 import { openWorkshop } from './processes.ts'
+import { sourcesOf } from './programs.ts'
 
 export interface Cluster extends AsyncDisposable {
   readonly plane: ControlPlane
@@ -53,6 +54,19 @@ async function startNodes(spaces: Cluster['spaces'], plane: ControlPlane, plan: 
   })
 }
 
+/**
+ * The kinds of a region, and all of Traefik's own: it takes no route as long as one of its kinds is not there, whether a
+ * region has an object of that kind or not.
+ */
+async function defineKinds({ kubectl }: ControlPlane): Promise<void> {
+  const definitions = { apiVersion: 'v1', kind: 'List', items: await readDefinitions() }
+  await kubectl.run(['create', '--filename=-'], JSON.stringify(definitions))
+  const sources = await sourcesOf('traefik', 'github.com/traefik/traefik/v3')
+  const file = 'docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml'
+  await kubectl.run(['apply', '--server-side', '--force-conflicts', `--filename=${join(sources, file)}`])
+  await kubectl.run(['wait', '--for=condition=Established', 'customresourcedefinitions', '--all', '--timeout=60s'])
+}
+
 /** Starts all of it; DNS and the ingress controller are asked for but not waited for. */
 export async function startCluster(images: ClusterImages): Promise<Cluster> {
   await using stack = new AsyncDisposableStack()
@@ -66,9 +80,7 @@ export async function startCluster(images: ClusterImages): Promise<Cluster> {
   const spaces = [first, second] as const
   await plane.kubectl.run(['apply', `--filename=${join(ADD_ONS, 'node-size.yaml')}`])
   await startNodes(spaces, plane, plan, images)
-  // before Traefik, which looks for its own kinds when it starts, and waits longer each time that they are not there
-  const definitions = { apiVersion: 'v1', kind: 'List', items: await readDefinitions() }
-  await plane.kubectl.run(['create', '--filename=-'], JSON.stringify(definitions))
+  await defineKinds(plane)
   for (const name of ['coredns', 'traefik']) {
     await plane.kubectl.run(['apply', `--filename=${join(ADD_ONS, `${name}.yaml`)}`])
   }
