@@ -174,6 +174,9 @@ function registerRoutes(
     now,
     createdSeconds: Math.floor(Date.now() / 1000),
     stalledMs: config.budget.stalledMs,
+    maxUploadBytes: config.maxUploadBytes,
+    maxBodyBytes: config.maxBodyBytes,
+    newBoundary: () => `sluice-${randomUUID()}`,
     countUsage: config.countUsage,
     exchange: (call, sink) => void exchange(call, sink, exchangeDeps)
   })
