@@ -1,12 +1,12 @@
 // The composition root: creates every stateful object once, wires them, and registers the routes.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createCatalog } from './admission/catalog.ts'
 import { createKeys } from './admission/keys.ts'
 import { createQueue, type Queue } from './admission/queue.ts'
-import type { Call, RequestRecord } from './call.ts'
+import type { Call, RequestRecord, Sink } from './call.ts'
 import type { Settings } from './config.ts'
 import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
 import { drain, type Phase } from './drain.ts'
@@ -14,7 +14,9 @@ import { GatewayError } from './errors.ts'
 import { exchange } from './exchange.ts'
 import { registerOpenAiRoutes } from './routes/openai.ts'
 import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
-import { createServer } from './server.ts'
+import { wantsWebSocket } from './routes/websocket/handshake.ts'
+import { acceptWebSockets, type WebSocketDeps, type WebSockets } from './routes/websocket/upgrade.ts'
+import { createServer, readRequestId } from './server.ts'
 import { createWatches, type Watches } from './stream/watch.ts'
 import { logRequest } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
@@ -45,24 +47,27 @@ interface States {
 }
 
 const now = () => performance.now()
+const newId = () => `req_${randomUUID()}`
 
 export function createApp(settings: Settings, log: Logger): App {
   const { config } = settings
   let phase: Phase = 'serving'
   const states = createStates(config, log)
   const { http, openResponses } = createServer(config, {
-    newId: () => `req_${randomUUID()}`,
+    newId,
+    upgrades: wantsWebSocket,
     keepsConnections: () => phase === 'serving',
     onRefused: (request, error) => noteRefusal(request, error, states.metrics, log)
   })
   const readiness = () => judgeReadiness(config, states.pool, phase)
   const takesWork = () => phase === 'serving' || phase === 'unready'
-  registerRoutes(http, settings, states, log, { readiness, takesWork })
+  const sockets = registerRoutes(http, settings, states, log, { readiness, takesWork })
   const stops = config.pools.map((pool) => discover(pool, settings, states, log))
   const close = async () => {
     for (const stop of stops) stop()
     states.pool.close()
     states.watches.close()
+    sockets.close()
     await http.close()
     await states.client.destroy()
   }
@@ -77,8 +82,11 @@ export function createApp(settings: Settings, log: Logger): App {
     async drain() {
       await drain(deriveTimeBudget(config.budget).gateway, {
         onPhase,
-        openResponses,
-        stopListening: () => void http.server.close(),
+        openResponses: () => openResponses() + sockets.size,
+        stopListening() {
+          http.server.close()
+          sockets.retire()
+        },
         abortAll: () => states.watches.stopAll(new GatewayError('shutting_down')),
         sleep: (ms) => sleep(ms)
       })
@@ -88,7 +96,12 @@ export function createApp(settings: Settings, log: Logger): App {
 }
 
 /** A request that never became a call has its line and its count, too. */
-function noteRefusal(request: FastifyRequest, error: GatewayError, metrics: Metrics, log: Logger): void {
+function noteRefusal(
+  request: { id: string; method: string },
+  error: GatewayError,
+  metrics: Metrics,
+  log: Logger
+): void {
   const line = { requestId: request.id, method: request.method, code: error.code, status: error.status }
   if (error.code === 'internal_error') log.error({ ...line, err: error.cause }, 'request failed')
   else log.info(line, 'request refused')
@@ -153,7 +166,7 @@ function registerRoutes(
   states: States,
   log: Logger,
   { readiness, takesWork }: { readiness: () => Readiness; takesWork: () => boolean }
-): void {
+): WebSockets {
   const { config } = settings
   const exchangeDeps = {
     ...states,
@@ -167,15 +180,42 @@ function registerRoutes(
     onFault: (call: Call, cause: unknown) => log.error({ requestId: call.id, err: cause }, 'request failed')
   }
   registerOpsRoutes(server, { readiness, metrics: states.metrics })
-  registerOpenAiRoutes(server, {
+  const deps = {
     catalog: createCatalog(config.pools),
     authenticate: createKeys(settings.keyFile).authenticate,
     takesWork,
     now,
-    createdSeconds: Math.floor(Date.now() / 1000),
-    stalledMs: config.budget.stalledMs,
     countUsage: config.countUsage,
-    exchange: (call, sink) => void exchange(call, sink, exchangeDeps)
+    exchange: (call: Call, sink: Sink) => void exchange(call, sink, exchangeDeps)
+  }
+  registerOpenAiRoutes(server, {
+    ...deps,
+    createdSeconds: Math.floor(Date.now() / 1000),
+    stalledMs: config.budget.stalledMs
+  })
+  return takeWebSockets(server, config, states, log, deps)
+}
+
+function takeWebSockets(
+  server: FastifyInstance,
+  { websocket, corsOrigins, maxBodyBytes, budget }: Config,
+  states: States,
+  log: Logger,
+  deps: Omit<WebSocketDeps, 'maxStreams' | 'requestIdOf' | 'onRefused' | 'onClosed'>
+): WebSockets {
+  const options = {
+    ...websocket,
+    maxMessageBytes: websocket.maxMessageBytes ?? maxBodyBytes,
+    origins: corsOrigins,
+    pingMs: budget.heartbeatMs,
+    stalledMs: budget.stalledMs
+  }
+  return acceptWebSockets(server.server, options, {
+    ...deps,
+    maxStreams: websocket.maxStreams,
+    requestIdOf: (request) => readRequestId(request, newId),
+    onRefused: (request, error) => noteRefusal(request, error, states.metrics, log),
+    onClosed: (record) => log.info(record, 'websocket closed')
   })
 }
 

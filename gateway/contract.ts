@@ -18,6 +18,10 @@ export const ENGINE_PATHS = {
 export type EnginePath = keyof typeof ENGINE_PATHS
 export type GenAiOperation = (typeof ENGINE_PATHS)[EnginePath]
 
+/** The engine's paths that take a WebSocket, too. */
+export const WEBSOCKET_PATHS = ['/v1/chat/completions'] as const satisfies readonly EnginePath[]
+export type WebSocketPath = (typeof WEBSOCKET_PATHS)[number]
+
 /** Where vLLM answers that it is alive (503 once its engine is dead). */
 export const ENGINE_HEALTH_PATH = '/health'
 
@@ -113,6 +117,22 @@ const poolSchema = z.strictObject({
   waitForEngine: z.boolean().default(false)
 })
 
+const maxBodyBytes = z.int().min(1024).max(1_073_741_824)
+
+/** The bounds of WebSockets. */
+export const webSocketSchema = z.strictObject({
+  /** How many a gateway has open; one more gets 503. 0 takes none. */
+  maxConnections: z.int().min(0).max(1_000_000).default(10_000),
+  /** How many answers one connection gets at once. */
+  maxStreams: z.int().min(1).max(1_000).default(16),
+  /** The largest message, in bytes; a larger one closes its connection. Without it `maxBodyBytes`. */
+  maxMessageBytes: maxBodyBytes.optional(),
+  /** How many messages a connection may send in a second; more close it. */
+  messagesPerSecond: z.int().min(1).max(100_000).default(50),
+  /** How old a connection may get before it is asked to reconnect; an hour is OpenAI's own limit. */
+  maxConnectionMs: z.int().min(1_000).max(86_400_000).default(3_600_000)
+})
+
 /** The gateway's whole configuration. Every limit has a default; an unknown field is refused. */
 export const configSchema = z.strictObject({
   region: z.string().min(1).max(63).default('local'),
@@ -123,7 +143,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   /** The largest request body, in bytes; a larger one gets 413. */
-  maxBodyBytes: z.int().min(1024).max(1_073_741_824).default(10_485_760),
+  maxBodyBytes: maxBodyBytes.default(10_485_760),
   /**
    * How long a connection is kept for its next request. It must be longer than whatever is in front keeps it, or a
    * request meets the close; common proxies drop it after 60 s, cloud load balancers after minutes.
@@ -134,6 +154,7 @@ export const configSchema = z.strictObject({
     .array(z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, 'use * or an origin, as https://app.example.com'))
     .max(256)
     .default(['*']),
+  websocket: webSocketSchema.prefault({}),
   /** The file of hashed API keys, as `npm run keys` writes it. */
   keysFile: z.string().min(1).default(FILES.keys),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),

@@ -1,7 +1,7 @@
 // ONE request from admission to outcome. Read this file first: it alone knows the order of the steps.
 import type { Queue } from './admission/queue.ts'
 import type { Call, EngineHandler, Lease, Outcome, RequestRecord, Sink } from './call.ts'
-import { GatewayError } from './errors.ts'
+import { asGatewayError, GatewayError } from './errors.ts'
 import { Meter } from './stream/meter.ts'
 import { relay } from './stream/relay.ts'
 import type { Watches } from './stream/watch.ts'
@@ -48,7 +48,7 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
     }
     outcome ??= refuse(new GatewayError('no_engine'))
   } catch (cause) {
-    outcome = refuse(cause instanceof GatewayError ? cause : new GatewayError('internal_error', { cause }))
+    outcome = refuse(asGatewayError(cause))
   }
   finish(outcome, call, sink, meter, deps)
   return outcome

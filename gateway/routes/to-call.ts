@@ -14,6 +14,8 @@ export interface Received {
   readonly headers: IncomingHttpHeaders
   readonly body: Buffer
   readonly principal: Principal
+  /** The transport streams every answer: the body need not ask for it. @default false */
+  readonly streams?: boolean
   /** In ms of the app's monotonic clock. */
   readonly acceptedAtMs: number
 }
@@ -40,7 +42,7 @@ export function toCall(received: Received, { catalog, countUsage }: ToCallOption
   const name = readModel(body)
   const model = catalog.find(principal, name)?.model
   if (model === undefined) throw new GatewayError('model_not_found', { param: 'model' })
-  const stream = readStream(body)
+  const stream = readStream(body, received.streams ?? false)
   const usage = stream && countUsage ? askForUsage(body) : undefined
   const allowed = Math.min(model.maxOutputTokens, principal.maxOutputTokens ?? Number.POSITIVE_INFINITY)
   const { maxTokens, choices, fields } = capOutput(path, body, allowed)
@@ -81,8 +83,14 @@ function readModel(body: JsonBody): string {
   throw new GatewayError('invalid_request', { message: 'model must be a string: the name of a model.', param: 'model' })
 }
 
-function readStream(body: JsonBody): boolean {
-  const stream = body.get('stream') ?? false
+function readStream(body: JsonBody, always: boolean): boolean {
+  const stream = body.get('stream') ?? always
+  if (stream === false && always) {
+    throw new GatewayError('invalid_request', {
+      message: 'Every answer is streamed here; leave stream out.',
+      param: 'stream'
+    })
+  }
   if (typeof stream === 'boolean') return stream
   throw new GatewayError('invalid_request', { message: 'stream must be true or false.', param: 'stream' })
 }

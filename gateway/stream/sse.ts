@@ -37,6 +37,34 @@ export function findEventEnd(bytes: Buffer, from: number, limit: number = bytes.
   return -1
 }
 
+const DATA_FIELD = Buffer.from('data:')
+const SPACE = 0x20
+
+/**
+ * The data of the event that stands in `run` from `start` to `end`, undefined where it has none: a part of `run` where it
+ * is one line, as every engine writes it, or else its lines joined as the standard says.
+ */
+export function dataOf(run: Buffer, start: number, end: number): Buffer | undefined {
+  let data: Buffer | undefined
+  for (let at = start; at < end; ) {
+    const lineEnd = run.indexOf(LF, at)
+    const next = lineEnd === -1 || lineEnd >= end ? end : lineEnd + 1
+    if (startsWith(run, at, DATA_FIELD)) {
+      const from = at + DATA_FIELD.length + (run[at + DATA_FIELD.length] === SPACE ? 1 : 0)
+      const to = next - (run[next - 2] === CR ? 2 : 1)
+      const value = run.subarray(from, Math.max(from, to))
+      data = data === undefined ? value : Buffer.concat([data, Buffer.from([LF]), value])
+    }
+    at = next
+  }
+  return data
+}
+
+function startsWith(run: Buffer, start: number, head: Buffer): boolean {
+  for (let i = 0; i < head.length; i++) if (run[start + i] !== head[i]) return false
+  return true
+}
+
 /** Is told of each whole event: it stands in `run` from `start` to `end`, its blank line included. */
 export interface EventVisitor {
   /** False stops the walk: nothing after this event is looked at any more. */
