@@ -191,7 +191,10 @@ function registerRoutes(
   registerOpenAiRoutes(server, {
     ...deps,
     createdSeconds: Math.floor(Date.now() / 1000),
-    stalledMs: config.budget.stalledMs
+    stalledMs: config.budget.stalledMs,
+    maxUploadBytes: config.maxUploadBytes,
+    maxBodyBytes: config.maxBodyBytes,
+    newBoundary: () => `sluice-${randomUUID()}`
   })
   return takeWebSockets(server, config, states, log, deps)
 }
