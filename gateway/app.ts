@@ -9,14 +9,14 @@ import { createQueue, type Queue } from './admission/queue.ts'
 import type { Call, RequestRecord, Sink } from './call.ts'
 import type { Settings } from './config.ts'
 import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
-import { drain, type Phase } from './drain.ts'
+import { type DrainDeps, drain, type Phase } from './drain.ts'
 import { GatewayError } from './errors.ts'
 import { exchange } from './exchange.ts'
 import { registerOpenAiRoutes } from './routes/openai.ts'
 import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
 import { wantsWebSocket } from './routes/websocket/handshake.ts'
 import { acceptWebSockets, type WebSocketDeps, type WebSockets } from './routes/websocket/upgrade.ts'
-import { createServer, readRequestId } from './server.ts'
+import { createServer, readRequestId, type Server } from './server.ts'
 import { createWatches, type Watches } from './stream/watch.ts'
 import { logRequest } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
@@ -47,6 +47,7 @@ interface States {
 }
 
 const now = () => performance.now()
+const nowSeconds = () => Math.floor(Date.now() / 1000)
 const newId = () => `req_${randomUUID()}`
 
 export function createApp(settings: Settings, log: Logger): App {
@@ -82,16 +83,27 @@ export function createApp(settings: Settings, log: Logger): App {
     async drain() {
       await drain(deriveTimeBudget(config.budget).gateway, {
         onPhase,
-        openResponses: () => openResponses() + sockets.size,
-        stopListening() {
-          http.server.close()
-          sockets.retire()
-        },
-        abortAll: () => states.watches.stopAll(new GatewayError('shutting_down')),
-        sleep: (ms) => sleep(ms)
+        ...waysOut({ http, openResponses }, sockets, states)
       })
       await close()
     }
+  }
+}
+
+/** What a drain works with: an answer over a WebSocket is open until its connection has closed. */
+function waysOut(
+  { http, openResponses }: Server,
+  sockets: WebSockets,
+  { watches }: States
+): Omit<DrainDeps, 'onPhase'> {
+  return {
+    openResponses: () => openResponses() + sockets.size,
+    stopListening() {
+      http.server.close()
+      sockets.retire()
+    },
+    abortAll: () => watches.stopAll(new GatewayError('shutting_down')),
+    sleep: (ms) => sleep(ms)
   }
 }
 
@@ -190,7 +202,7 @@ function registerRoutes(
   }
   registerOpenAiRoutes(server, {
     ...deps,
-    createdSeconds: Math.floor(Date.now() / 1000),
+    createdSeconds: nowSeconds(),
     stalledMs: config.budget.stalledMs,
     maxUploadBytes: config.maxUploadBytes,
     maxBodyBytes: config.maxBodyBytes,
@@ -204,7 +216,7 @@ function takeWebSockets(
   { websocket, corsOrigins, maxBodyBytes, budget }: Config,
   states: States,
   log: Logger,
-  deps: Omit<WebSocketDeps, 'maxStreams' | 'requestIdOf' | 'onRefused' | 'onClosed'>
+  deps: Omit<WebSocketDeps, 'nowSeconds' | 'requestIdOf' | 'onRefused' | 'onClosed'>
 ): WebSockets {
   const options = {
     ...websocket,
@@ -215,7 +227,7 @@ function takeWebSockets(
   }
   return acceptWebSockets(server.server, options, {
     ...deps,
-    maxStreams: websocket.maxStreams,
+    nowSeconds,
     requestIdOf: (request) => readRequestId(request, newId),
     onRefused: (request, error) => noteRefusal(request, error, states.metrics, log),
     onClosed: (record) => log.info(record, 'websocket closed')

@@ -13,7 +13,7 @@ export const PORTS = { gateway: 8080, engine: 8000 } as const
 export const PATHS = { health: '/healthz', ready: '/readyz', metrics: '/metrics', models: '/v1/models' } as const
 
 /** The engine's paths that take a WebSocket, too. */
-export const WEBSOCKET_PATHS = ['/v1/chat/completions'] as const satisfies readonly EnginePath[]
+export const WEBSOCKET_PATHS = ['/v1/chat/completions', '/v1/responses'] as const satisfies readonly EnginePath[]
 export type WebSocketPath = (typeof WEBSOCKET_PATHS)[number]
 
 /** Where vLLM answers that it is alive (503 once its engine is dead). */
@@ -134,7 +134,12 @@ export const webSocketSchema = z.strictObject({
   /** How many messages a connection may send in a second; more close it. */
   messagesPerSecond: z.int().min(1).max(100_000).default(50),
   /** How old a connection may get before it is asked to reconnect; an hour is OpenAI's own limit. */
-  maxConnectionMs: z.int().min(1_000).max(86_400_000).default(3_600_000)
+  maxConnectionMs: z.int().min(1_000).max(86_400_000).default(3_600_000),
+  /**
+   * What all connections together remember of their responses, in bytes, so that the next turn need send new input only.
+   * What was used longest ago is forgotten first; its client is told to send its whole input again.
+   */
+  historyBytes: z.int().min(0).max(17_179_869_184).default(67_108_864)
 })
 
 /** The gateway's whole configuration. Every limit has a default; an unknown field is refused. */

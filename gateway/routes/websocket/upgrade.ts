@@ -8,6 +8,8 @@ import { asGatewayError, GatewayError } from '../../errors.ts'
 import { ChatSession } from './chat-session.ts'
 import { Connection, type ConnectionOptions, TellingSocket } from './connection.ts'
 import { checkOrigin, chooseProtocol, pathOf, readPrincipal, refuseUpgrade } from './handshake.ts'
+import { Histories } from './histories.ts'
+import { ResponsesSession } from './responses-session.ts'
 import type { Client, Session, SessionDeps, Wire } from './wire.ts'
 
 /** What is known of a connection once it has closed: the source of its log line. */
@@ -23,7 +25,7 @@ export interface ConnectionRecord {
   readonly durationMs: number
 }
 
-export interface WebSocketDeps extends SessionDeps {
+export interface WebSocketDeps extends Omit<SessionDeps, 'maxStreams' | 'maxMessageBytes' | 'histories'> {
   /** False: no connection is taken. */
   readonly takesWork: () => boolean
   /** Throws where the header carries no key that is known. */
@@ -35,7 +37,9 @@ export interface WebSocketDeps extends SessionDeps {
 
 export interface WebSocketOptions extends Omit<ConnectionOptions, 'now'> {
   readonly maxConnections: number
+  readonly maxStreams: number
   readonly maxMessageBytes: number
+  readonly historyBytes: number
   /** The origins whose pages may connect; `*` stands for every one. */
   readonly origins: readonly string[]
 }
@@ -55,19 +59,22 @@ const CLOSING_MS = 5_000
 const TICK_MS = 1_000
 
 const SESSIONS: Record<WebSocketPath, (wire: Wire, client: Client, deps: SessionDeps) => Session> = {
-  '/v1/chat/completions': (wire, client, deps) => new ChatSession(wire, client, deps)
+  '/v1/chat/completions': (wire, client, deps) => new ChatSession(wire, client, deps),
+  '/v1/responses': (wire, client, deps) => new ResponsesSession(wire, client, deps)
 }
 
 /** Takes the WebSockets of `server`: each request that `wantsWebSocket` picks out becomes one, or is refused. */
 export function acceptWebSockets(server: Server, options: WebSocketOptions, deps: WebSocketDeps): WebSockets {
   const connections = new Set<Connection>()
+  const { maxStreams, maxMessageBytes, historyBytes } = options
+  const sessionDeps = { ...deps, maxStreams, maxMessageBytes, histories: new Histories(historyBytes) }
   // a constant of its own, for its types lack closeTimeout
   const settings = {
     noServer: true,
     clientTracking: false,
     // tokens are too small to shrink, and each deflated connection holds hundreds of kilobytes
     perMessageDeflate: false,
-    maxPayload: options.maxMessageBytes,
+    maxPayload: maxMessageBytes,
     closeTimeout: CLOSING_MS,
     handleProtocols: chooseProtocol,
     WebSocket: TellingSocket
@@ -76,7 +83,7 @@ export function acceptWebSockets(server: Server, options: WebSocketOptions, deps
   const open = (client: Client, path: WebSocketPath, socket: TellingSocket, raw: Duplex) => {
     const connection = new Connection(socket, raw, { ...options, now: deps.now })
     connections.add(connection)
-    connection.serve(SESSIONS[path](connection, client, deps), (closeCode) => {
+    connection.serve(SESSIONS[path](connection, client, sessionDeps), (closeCode) => {
       connections.delete(connection)
       deps.onClosed(recordOf(connection, client, path, closeCode, deps.now()))
     })

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Call, Principal, Sink } from '../../call.ts'
 import type { GatewayError } from '../../errors.ts'
 import type { ToCallOptions } from '../to-call.ts'
+import type { Histories } from './histories.ts'
 
 /** A connection, as those see it who send over it. */
 export interface Wire {
@@ -60,8 +61,13 @@ export interface SessionDeps extends ToCallOptions {
   readonly exchange: (call: Call, sink: Sink) => void
   /** A monotonic clock in ms. */
   readonly now: () => number
+  /** The time of day, in seconds since 1970. */
+  readonly nowSeconds: () => number
   /** How many answers one connection gets at once. */
   readonly maxStreams: number
+  readonly maxMessageBytes: number
+  /** What the connections of the gateway remember. */
+  readonly histories: Histories
   /** Told of each request that was refused before it became a call. */
   readonly onRefused: (request: { readonly id: string; readonly method: string }, error: GatewayError) => void
 }
