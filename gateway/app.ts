@@ -216,7 +216,7 @@ function takeWebSockets(
   { websocket, corsOrigins, maxBodyBytes, budget }: Config,
   states: States,
   log: Logger,
-  deps: Omit<WebSocketDeps, 'nowSeconds' | 'requestIdOf' | 'onRefused' | 'onClosed'>
+  deps: Omit<WebSocketDeps, 'nowSeconds' | 'requestIdOf' | 'onRefused' | 'onCount' | 'onClosed'>
 ): WebSockets {
   const options = {
     ...websocket,
@@ -230,6 +230,7 @@ function takeWebSockets(
     nowSeconds,
     requestIdOf: (request) => readRequestId(request, newId),
     onRefused: (request, error) => noteRefusal(request, error, states.metrics, log),
+    onCount: (connections) => states.metrics.setWebSockets(connections),
     onClosed: (record) => log.info(record, 'websocket closed')
   })
 }

@@ -51,6 +51,7 @@ export const METRICS = {
   retries: 'sluice_retries_total',
   activeRequests: 'sluice_active_requests',
   queuedRequests: 'sluice_queued_requests',
+  webSockets: 'sluice_websockets',
   engineInFlight: 'sluice_engine_in_flight_requests',
   engineUp: 'sluice_engine_up'
 } as const

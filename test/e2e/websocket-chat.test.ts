@@ -89,6 +89,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
     ]
     for (const id of ['a', 'b', 'c']) ours.say(create(id, LONG))
     for (const id of ['a', 'b', 'c']) await ours.hear({ type: 'chunk', id })
+    const open = await gateway.metric('sluice_websockets')
     leave(ours)
     await until('the engine notices', () => engine().stats.aborted === aborted + 3)
     await until(
@@ -96,6 +97,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
       async () => (await gateway.metric('sluice_requests_total', { outcome: 'client_gone' })) === gone + 3
     )
     await expectNothingLeft(gateway)
+    expect(await gateway.metric('sluice_websockets')).toBe(open - 1)
   })
 
   it('an engine that dies in the middle ends its stream with an error, and the connection goes on', async () => {

@@ -32,6 +32,8 @@ export interface WebSocketDeps extends Omit<SessionDeps, 'maxStreams' | 'maxMess
   readonly authenticate: (authorization: string | undefined) => Principal
   /** The client's request id, or a new one. */
   readonly requestIdOf: (request: IncomingMessage) => string
+  /** Told how many are open, whenever that has changed. */
+  readonly onCount: (connections: number) => void
   readonly onClosed: (record: ConnectionRecord) => void
 }
 
@@ -83,8 +85,10 @@ export function acceptWebSockets(server: Server, options: WebSocketOptions, deps
   const open = (client: Client, path: WebSocketPath, socket: TellingSocket, raw: Duplex) => {
     const connection = new Connection(socket, raw, { ...options, now: deps.now })
     connections.add(connection)
+    deps.onCount(connections.size)
     connection.serve(SESSIONS[path](connection, client, sessionDeps), (closeCode) => {
       connections.delete(connection)
+      deps.onCount(connections.size)
       deps.onClosed(recordOf(connection, client, path, closeCode, deps.now()))
     })
   }
