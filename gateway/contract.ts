@@ -3,7 +3,6 @@ import { z } from 'zod'
 import { type EnginePath, TASKS } from './engine-routes.ts'
 import { timeBudgetSchema } from './time-budget.ts'
 
-export { TASKS, type Task } from './engine-routes.ts'
 export { deriveTimeBudget, type TimeBudget, type TimeBudgetInput, timeBudgetSchema } from './time-budget.ts'
 
 /** TCP ports inside the cluster. 8000 is vLLM's own default. */
@@ -64,6 +63,15 @@ const name = z
     'use letters, digits and ._:/- (at most 128), starting with a letter or digit'
   )
 
+/** What a model is for, each task once. */
+export const tasksSchema = z
+  .array(z.enum(TASKS))
+  .min(1)
+  .refine((tasks) => new Set(tasks).size === tasks.length, { error: 'a task stands here twice' })
+
+/** The default of `maxUploadBytes`: OpenAI's limit of an audio file, and vLLM's (`VLLM_MAX_AUDIO_CLIP_FILESIZE_MB`). */
+export const MAX_UPLOAD_BYTES = 26_214_400
+
 const modelSchema = z.strictObject({
   /** The name that clients send and that the engine serves (`--served-model-name`). */
   name,
@@ -75,11 +83,7 @@ const modelSchema = z.strictObject({
    * What the model is for, and so which routes it answers on; another route is refused here, before an engine is asked.
    * `generate`: chat, completions, responses, messages; `embed`: embeddings; `score`: score and rerank; `transcribe`: audio.
    */
-  tasks: z
-    .array(z.enum(TASKS))
-    .min(1)
-    .refine((tasks) => new Set(tasks).size === tasks.length, { error: 'a task stands here twice' })
-    .default(['generate'])
+  tasks: tasksSchema.default(['generate'])
 })
 
 const originSchema = z
@@ -122,7 +126,7 @@ const poolSchema = z.strictObject({
   waitForEngine: z.boolean().default(false)
 })
 
-const maxBodyBytes = z.int().min(1024).max(1_073_741_824)
+const bodyBytes = z.int().min(1024).max(1_073_741_824)
 
 /** The bounds of WebSockets. */
 export const webSocketSchema = z.strictObject({
@@ -131,7 +135,7 @@ export const webSocketSchema = z.strictObject({
   /** How many answers one connection gets at once. */
   maxStreams: z.int().min(1).max(1_000).default(16),
   /** The largest message, in bytes; a larger one closes its connection. Without it `maxBodyBytes`. */
-  maxMessageBytes: maxBodyBytes.optional(),
+  maxMessageBytes: bodyBytes.exactOptional(),
   /** How many messages a connection may send in a second; more close it. */
   messagesPerSecond: z.int().min(1).max(100_000).default(50),
   /** How old a connection may get before it is asked to reconnect; an hour is OpenAI's own limit. */
@@ -153,9 +157,9 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   /** The largest request body, in bytes; a larger one gets 413. So much of an upload is held, at most, to find its model. */
-  maxBodyBytes: maxBodyBytes.default(10_485_760),
-  /** The largest upload of audio, in bytes, which passes through without being held; 25 MiB is OpenAI's limit and vLLM's. */
-  maxUploadBytes: z.int().min(1024).max(1_073_741_824).default(26_214_400),
+  maxBodyBytes: bodyBytes.default(10_485_760),
+  /** The largest upload of audio, in bytes; it passes through without being held. */
+  maxUploadBytes: bodyBytes.default(MAX_UPLOAD_BYTES),
   /**
    * How long a connection is kept for its next request. It must be longer than whatever is in front keeps it, or a
    * request meets the close; common proxies drop it after 60 s, cloud load balancers after minutes.

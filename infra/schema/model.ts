@@ -1,5 +1,6 @@
 // The schema of one model: which vLLM serves it, how, and on how many GPUs.
 import { z } from 'zod'
+import { tasksSchema } from '../../gateway/contract.ts'
 import { countGpus, officialImage } from '../lib/accelerators.ts'
 import { ENGINE_NAME } from '../lib/names.ts'
 import { RESERVED_VARIABLES } from '../lib/vllm-environment.ts'
@@ -44,6 +45,8 @@ export const modelShape = z.strictObject({
   maxOutputTokens: z.int().min(1).max(10_000_000),
   /** A restricted model is there only for the API keys that name it. */
   restricted: z.boolean().default(false),
+  /** What the model is for, its adapters too, and so which routes it answers on. Default: to generate text. */
+  tasks: tasksSchema.exactOptional(),
   /** Seconds that loading may take; then the kubelet restarts the engine. */
   loadSeconds: z.int().min(30).max(86_400).default(1800),
   cpu: z.number().positive().max(512).exactOptional(),
