@@ -158,7 +158,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   /** The largest request body, in bytes; a larger one gets 413. So much of an upload is held, at most, to find its model. */
   maxBodyBytes: bodyBytes.default(10_485_760),
-  /** The largest upload of audio, in bytes; it passes through without being held. */
+  /** The largest form with audio, in bytes; it passes through without being held. */
   maxUploadBytes: bodyBytes.default(MAX_UPLOAD_BYTES),
   /**
    * How long a connection is kept for its next request. It must be longer than whatever is in front keeps it, or a
