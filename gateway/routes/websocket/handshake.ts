@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { Principal } from '../../call.ts'
 import { HEADERS, WEBSOCKET_PATHS, type WebSocketPath } from '../../contract.ts'
 import { GatewayError, retryAfterSeconds, toOpenAiError } from '../../errors.ts'
+import { readCredential } from '../credential.ts'
 
 /**
  * A browser can't set a header for a WebSocket, so its key comes as a subprotocol of this name, as OpenAI's Realtime API
@@ -49,7 +50,8 @@ export function readPrincipal(
 ): Principal {
   const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim())
   const key = offered.find((protocol) => protocol.startsWith(KEY_PROTOCOL))?.slice(KEY_PROTOCOL.length)
-  if (headers.authorization !== undefined || key === undefined) return authenticate(headers.authorization)
+  const credential = readCredential(headers)
+  if (credential !== undefined || key === undefined) return authenticate(credential)
   if (chooseProtocol(new Set(offered)) === false) {
     const message = `Offer one of the subprotocols ${PROTOCOLS.join(', ')} beside the one with the key.`
     throw new GatewayError('invalid_request', { message })

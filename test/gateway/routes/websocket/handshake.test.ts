@@ -67,6 +67,7 @@ describe('the key', () => {
     [{ 'sec-websocket-protocol': 'sluice,openai-insecure-api-key.b' }, 'Bearer b'],
     [{ 'sec-websocket-protocol': ' openai-insecure-api-key.b , realtime ' }, 'Bearer b'],
     [{ authorization: 'Bearer a', 'sec-websocket-protocol': 'openai-insecure-api-key.b' }, 'Bearer a'],
+    [{ 'x-api-key': 'c' }, 'Bearer c'],
     [{ 'sec-websocket-protocol': 'sluice' }, undefined],
     [{}, undefined]
   ])('of %j is %j', (headers, expected) => {
