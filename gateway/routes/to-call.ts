@@ -162,7 +162,8 @@ function readStream(fields: Fields, always: boolean): boolean {
   throw new GatewayError('invalid_request', { message: 'stream must be true or false.', param: 'stream' })
 }
 
-function pickForwarded(headers: IncomingHttpHeaders): Record<string, string> {
+/** The headers that go upstream. */
+export function pickForwarded(headers: IncomingHttpHeaders): Record<string, string> {
   const picked: Record<string, string> = {}
   for (const name of FORWARDED) {
     const value = headers[name]

@@ -338,6 +338,22 @@ describe('a peer that is dead', () => {
     })
   })
 
+  it('is given up when it goes on asking and reads nothing', async () => {
+    const budget = { heartbeatMs: 100, stalledMs: 300 }
+    const websocket = { messagesPerSecond: 100_000 }
+    await using gateway = await startGateway({ engines: [ROOMY], config: { budget, websocket } })
+    const ours = await talk(gateway)
+    ours.socket.pause()
+    const asking = setInterval(() => {
+      for (let i = 0; i < 2_000; i++) ours.say({ type: 'cancel', id: 'x'.repeat(128) })
+    }, 20)
+    await until('it is logged', () => gateway.log.some(({ message }) => message === 'websocket closed'), 20_000)
+    clearInterval(asking)
+    expect(gateway.log.find(({ message }) => message === 'websocket closed')).toMatchObject({
+      cause: 'the peer reads nothing'
+    })
+  })
+
   it('is asked to reconnect when its connection is too old, after what is under way', async () => {
     await using gateway = await startGateway({ engines: [ROOMY], config: { websocket: { maxConnectionMs: 1_000 } } })
     const [busy, idle] = [await talk(gateway), await talk(gateway)]

@@ -45,7 +45,7 @@ export class ChatSession implements Session {
       }
     } catch (cause) {
       const error = asGatewayError(cause)
-      this.#deps.onRefused({ id: requestId, method: 'create' }, error)
+      this.#deps.onRefused({ id: requestId, method: 'message' }, error)
       this.#wire.send(errorMessage(ends, error))
     }
   }

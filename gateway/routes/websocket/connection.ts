@@ -19,7 +19,7 @@ export interface ConnectionOptions {
   readonly maxConnectionMs: number
   /** A ping goes out so often. */
   readonly pingMs: number
-  /** A peer that answers no ping for so long is dead. */
+  /** A peer that answers no ping for so long is dead, and one that takes nothing for so long as good as dead. */
   readonly stalledMs: number
   /** A monotonic clock in ms. */
   readonly now: () => number
@@ -47,9 +47,11 @@ export class Connection implements Wire {
   readonly #open = new Set<Stream>()
   #session: Session | undefined
   #retired: GatewayError | undefined
-  #full = false
+  /** Since when too much has been waiting to leave. */
+  #fullSinceMs: number | undefined
   #left = false
-  #seenAtMs: number
+  /** When the peer last sent anything. */
+  #heardAtMs: number
   #pingedAtMs: number
   /** How many messages may come at once, and when that was reckoned. */
   #credit: number
@@ -61,7 +63,7 @@ export class Connection implements Wire {
     this.#raw = raw
     this.#options = options
     this.#credit = options.messagesPerSecond
-    this.openedAtMs = this.#seenAtMs = this.#pingedAtMs = this.#creditAtMs = options.now()
+    this.openedAtMs = this.#heardAtMs = this.#pingedAtMs = this.#creditAtMs = options.now()
   }
 
   get open(): boolean {
@@ -69,8 +71,8 @@ export class Connection implements Wire {
   }
 
   get full(): boolean {
-    this.#full ||= this.#socket.bufferedAmount > HIGH_BYTES
-    return this.#full
+    if (this.#socket.bufferedAmount > HIGH_BYTES) this.#fullSinceMs ??= this.#options.now()
+    return this.#fullSinceMs !== undefined
   }
 
   get retired(): GatewayError | undefined {
@@ -82,7 +84,10 @@ export class Connection implements Wire {
     this.#session = session
     this.#socket.onClosing = () => this.#leave()
     this.#socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
-    this.#socket.on('pong', () => this.#see())
+    // bytes, not messages: a pong can't overtake the large message that its peer is sending
+    this.#raw.on('data', () => {
+      this.#heardAtMs = this.#options.now()
+    })
     this.#socket.on('error', (cause) => {
       this.cause ??= cause
     })
@@ -130,9 +135,10 @@ export class Connection implements Wire {
 
   /** Looks at the clock: gives a dead peer up, pings a silent one, retires a connection that is too old. */
   tick(nowMs: number): void {
-    const { pingMs, stalledMs, maxConnectionMs } = this.#options
-    if (nowMs - this.#seenAtMs > pingMs + stalledMs) {
-      this.cause ??= new Error('the peer answers no ping')
+    const { pingMs, maxConnectionMs } = this.#options
+    const why = this.#findDeath(nowMs)
+    if (why !== undefined) {
+      this.cause ??= new Error(why)
       this.cut()
       return
     }
@@ -144,7 +150,6 @@ export class Connection implements Wire {
   }
 
   #receive(message: Buffer, isBinary: boolean): void {
-    this.#see()
     if (!this.open) return
     if (isBinary) this.#socket.close(CLOSE.unsupported, 'only text messages are understood')
     else if (this.#mayReceive()) this.#session?.receive(message)
@@ -166,14 +171,19 @@ export class Connection implements Wire {
     return this.#credit >= 0
   }
 
-  #see(): void {
-    this.#seenAtMs = this.#options.now()
+  readonly #onSent = () => {
+    if (this.#fullSinceMs === undefined || this.#socket.bufferedAmount > LOW_BYTES) return
+    this.#fullSinceMs = undefined
+    for (const stream of this.#open) stream.drained()
   }
 
-  readonly #onSent = () => {
-    if (!this.#full || this.#socket.bufferedAmount > LOW_BYTES) return
-    this.#full = false
-    for (const stream of this.#open) stream.drained()
+  /** Why the peer is to be given up; undefined while it lives. */
+  #findDeath(nowMs: number): string | undefined {
+    const patienceMs = this.#options.pingMs + this.#options.stalledMs
+    if (nowMs - this.#heardAtMs > patienceMs) return 'the peer answers no ping'
+    // whoever asks and never reads has no stream that a deadline would end
+    if (this.full && nowMs - (this.#fullSinceMs ?? nowMs) > patienceMs) return 'the peer reads nothing'
+    return undefined
   }
 
   #closeIfIdle(): void {

@@ -55,15 +55,11 @@ export class ResponsesSession implements Session {
       // what waits must not keep the whole read that it came in
       const event = readJsonBody(Buffer.from(message), 'message')
       const type = event.get('type')
-      if (type === 'response.steer') return void this.#wire.send(steerFailedEvent(readSteer(event)))
-      lane = readLane(event)
-      if (type === 'response.cancel') return void this.#cancel(lane)
-      if (type !== 'response.create') {
-        const text = 'type must be "response.create", "response.cancel" or "response.steer".'
-        throw new GatewayError('invalid_request', { message: text, param: 'type' })
+      if (type === 'response.steer') this.#wire.send(steerFailedEvent(readSteer(event)))
+      else {
+        lane = readLane(event)
+        this.#take(type, { lane, bytes: message.length, requestId, event })
       }
-      if (this.#wire.retired !== undefined) throw this.#wire.retired
-      this.#lanes.add({ lane, bytes: message.length, requestId, event })
     } catch (cause) {
       this.#refuse(lane, requestId, cause)
     }
@@ -82,9 +78,18 @@ export class ResponsesSession implements Session {
     this.#history.clear()
   }
 
+  #take(type: unknown, request: Request): void {
+    if (type === 'response.cancel') this.#cancel(request.lane)
+    else if (type !== 'response.create') {
+      const message = 'type must be "response.create", "response.cancel" or "response.steer".'
+      throw new GatewayError('invalid_request', { message, param: 'type' })
+    } else if (this.#wire.retired !== undefined) throw this.#wire.retired
+    else this.#lanes.add(request)
+  }
+
   #refuse(lane: string | undefined, requestId: string, cause: unknown): void {
     const error = asGatewayError(cause)
-    this.#deps.onRefused({ id: requestId, method: 'create' }, error)
+    this.#deps.onRefused({ id: requestId, method: 'message' }, error)
     this.#wire.send(errorEvent(lane, error))
   }
 

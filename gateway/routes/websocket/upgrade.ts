@@ -5,6 +5,7 @@ import { WebSocketServer } from 'ws'
 import type { Principal } from '../../call.ts'
 import type { WebSocketPath } from '../../contract.ts'
 import { asGatewayError, GatewayError } from '../../errors.ts'
+import { pickForwarded } from '../to-call.ts'
 import { ChatSession } from './chat-session.ts'
 import { Connection, type ConnectionOptions, TellingSocket } from './connection.ts'
 import { checkOrigin, chooseProtocol, pathOf, readPrincipal, refuseUpgrade } from './handshake.ts'
@@ -121,10 +122,8 @@ function admit(
   checkOrigin(request.headers, options.origins)
   const principal = readPrincipal(request.headers, deps.authenticate)
   if (connections >= options.maxConnections) throw new GatewayError('too_many_connections')
-  const { traceparent, tracestate } = request.headers
-  // of the other headers nobody has any use, and the key is among them
-  const headers = { ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) }
-  return { path, client: { id, headers, principal } }
+  // nobody has any use for the others, and the key is among them
+  return { path, client: { id, headers: pickForwarded(request.headers), principal } }
 }
 
 /** One timer for all of them. */
