@@ -66,14 +66,16 @@ function poolOf(region: Region, one: PlacedModel): ConfigInput['pools'][number] 
   const { model, placement } = one
   const queueMs = queueMsOf(one)
   const tasks = model.tasks === undefined ? {} : { tasks: [...model.tasks] }
+  const limitTo = (maxOutputTokens = model.maxOutputTokens) =>
+    maxOutputTokens === undefined ? {} : { maxOutputTokens }
   return {
     name: model.name,
     models: [
-      { name: model.servedName, maxOutputTokens: model.maxOutputTokens, restricted: model.restricted, ...tasks },
+      { name: model.servedName, ...limitTo(), restricted: model.restricted, ...tasks },
       // An adapter is a model to clients, and has the model's limits where it has none of its own.
       ...(model.adapters ?? []).map(({ name, maxOutputTokens, restricted }) => ({
         name,
-        maxOutputTokens: maxOutputTokens ?? model.maxOutputTokens,
+        ...limitTo(maxOutputTokens),
         restricted: restricted ?? model.restricted,
         ...tasks
       }))

@@ -41,8 +41,8 @@ export const modelShape = z.strictObject({
     .string()
     .regex(/^[a-z0-9.-]+\.[a-z]+\/[A-Za-z0-9._-]+$/, 'use a resource name such as nvidia.com/gpu')
     .exactOptional(),
-  /** The most output tokens of one request; also set when the client sends no limit. */
-  maxOutputTokens: z.int().min(1).max(10_000_000),
+  /** The most output tokens of one request; also set when the client sends no limit. Needed where a model generates any. */
+  maxOutputTokens: z.int().min(1).max(10_000_000).exactOptional(),
   /** A restricted model is there only for the API keys that name it. */
   restricted: z.boolean().default(false),
   /** What the model is for, its adapters too, and so which routes it answers on. Default: to generate text. */
@@ -67,6 +67,7 @@ export const modelSchema = crossCheck(modelShape, (written) => {
   const settings: Settings = pickValid(settingsSchema, (written as { settings?: unknown } | null)?.settings)
   return [
     ...findAcceleratorProblems({ ...model, settings }),
+    ...findMissingLimit(model, written),
     ...findSizeProblems(model, settings),
     ...below('settings', findSettingsProblems(settings)),
     ...findAdapterProblems({ ...model, settings }),
@@ -82,6 +83,13 @@ export const modelSchema = crossCheck(modelShape, (written) => {
 
 const below = (field: string, problems: readonly Problem[]): Problem[] =>
   problems.map(([path, message]) => [[field, ...path], message])
+
+/** A model that only embeds or scores generates no token. */
+function findMissingLimit({ tasks = ['generate'] }: Shape, written: unknown): Problem[] {
+  const isWritten = (written as { maxOutputTokens?: unknown } | null)?.maxOutputTokens !== undefined
+  if (isWritten || !tasks.some((task) => task === 'generate' || task === 'transcribe')) return []
+  return [[['maxOutputTokens'], 'is missing; give the most output tokens of one request']]
+}
 
 function findSizeProblems({ maxOutputTokens }: Shape, { maxModelLen }: Settings): Problem[] {
   if (maxOutputTokens === undefined || maxModelLen === undefined || maxOutputTokens <= maxModelLen) return []

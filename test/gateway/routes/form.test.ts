@@ -136,6 +136,12 @@ describe('a form', () => {
     expect(await codeOf(read(bytes, 5_000, { maxHeldBytes: 20_000 }))).toBe(expected)
   })
 
+  it('that says beforehand that it is too large is refused before it comes', async () => {
+    const from = source()
+    from.headers['content-length'] = '100001'
+    expect(await codeOf(readForm(from, OPTIONS))).toBe('body_too_large at null')
+  })
+
   it('without a boundary is refused', async () => {
     const from = source()
     from.headers = { 'content-type': 'multipart/form-data' }

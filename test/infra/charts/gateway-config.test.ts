@@ -120,6 +120,17 @@ describe('a model with tasks of its own', () => {
     expect([bodySizeOf(larger), configOf(larger).maxUploadBytes]).toEqual([String(60 * MIB), 60 * MIB])
   })
 
+  it('needs a limit of its output only where it has any', () => {
+    const { maxOutputTokens: _, ...unlimited } = model()
+    const modelsOf = (tasks?: ('generate' | 'embed' | 'score' | 'transcribe')[]) =>
+      stackOf({ models: [{ ...unlimited, ...(tasks === undefined ? {} : { tasks }) }] })
+    expect(configOf(manifestsOf(modelsOf(['embed', 'score']))).pools[0]?.models).toHaveLength(1)
+    for (const tasks of [undefined, ['generate'] as const, ['embed', 'transcribe'] as const])
+      expect(problemsOf(modelsOf(tasks && [...tasks]))).toEqual([
+        'models[0].maxOutputTokens: is missing; give the most output tokens of one request'
+      ])
+  })
+
   it.each([[[]], [['generate', 'generate']], [['sing']]])('is refused where they are %j', (tasks) => {
     expect(problemsOf(stackWith({ model: { tasks } }))).toEqual([expect.stringMatching(/^models\[0\]\.tasks/)])
   })
