@@ -1,5 +1,6 @@
 // A WebSocket client that keeps what it hears: for tests that speak a protocol by hand, and break it.
 import { type ClientOptions, WebSocket } from 'ws'
+import { chatBody } from './client.ts'
 import { KEY, until } from './gateway.ts'
 
 export interface TalkOptions {
@@ -80,3 +81,12 @@ export const textOfChunks = (heard: readonly Message[], id: string): string =>
     .filter((message) => message.type === 'chunk' && message.id === id)
     .map(({ data }) => data.choices?.[0]?.delta?.content ?? '')
     .join('')
+
+/** At how many moments the messages of a stream arrive: a proxy that collects them makes it few. */
+export async function countMoments({ socket, say, hear }: Talk, tokens: number): Promise<number> {
+  const arrivedMs: number[] = []
+  socket.on('message', () => arrivedMs.push(performance.now()))
+  say({ type: 'create', id: 'moments', body: chatBody({ max_tokens: tokens, ignore_eos: true }) })
+  await hear({ type: 'done', id: 'moments' })
+  return arrivedMs.filter((ms, i) => i === 0 || ms - (arrivedMs[i - 1] ?? ms) > 3).length
+}
