@@ -4,8 +4,8 @@ import { dataOf } from '../../stream/sse.ts'
 import { errorEvent, type ResponseFacts } from './response-events.ts'
 import type { Framing } from './ws-sink.ts'
 
-const FIRST = '"response.created"'
-const LAST = ['"response.completed"', '"response.incomplete"']
+const FIRST = 'response.created'
+const LAST = ['response.completed', 'response.incomplete']
 
 /** What a response said. */
 export interface Said {
@@ -35,7 +35,7 @@ export class ResponseFraming implements Framing {
   event(run: Buffer, start: number, end: number): Buffer | undefined {
     const data = dataOf(run, start, end)
     if (data === undefined) return undefined
-    // a text of the answer can't hold these: its quotes are escaped
+    // most events say neither, and are not parsed
     if (this.events === 0 && data.includes(FIRST)) this.#learn(data)
     else if (LAST.some((name) => data.includes(name))) this.#keep(data)
     this.events++
@@ -52,18 +52,27 @@ export class ResponseFraming implements Framing {
   }
 
   #learn(data: Buffer): void {
-    const { id } = readResponse(data)
-    if (typeof id === 'string') this.facts = { ...this.facts, id }
+    const { type, response: { id } = {} } = readEvent(data)
+    if (type === FIRST && typeof id === 'string') this.facts = { ...this.facts, id }
   }
 
   #keep(data: Buffer): void {
-    const { id, output } = readResponse(data)
-    if (typeof id !== 'string' || !Array.isArray(output)) return
+    const { type, response: { id, output } = {} } = readEvent(data)
+    if (!LAST.includes(String(type)) || typeof id !== 'string' || !Array.isArray(output)) return
     this.said = { id, output: Buffer.from(output.map((item) => JSON.stringify(item)).join(',')) }
   }
 }
 
-/** The response that an event carries; the relay has seen that it is JSON. */
-function readResponse(data: Buffer): { readonly id?: unknown; readonly output?: unknown } {
-  return JSON.parse(data.toString()).response ?? {}
+interface SaidEvent {
+  readonly type?: unknown
+  readonly response?: { readonly id?: unknown; readonly output?: unknown }
+}
+
+/** An event that is no JSON says nothing. */
+function readEvent(data: Buffer): SaidEvent {
+  try {
+    return JSON.parse(data.toString()) ?? {}
+  } catch {
+    return {}
+  }
 }

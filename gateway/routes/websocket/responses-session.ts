@@ -132,7 +132,7 @@ export class ResponsesSession implements Session {
     const framing = new ResponseFraming(lane, facts)
     request.framing = framing
     request.sink = new WsSink(this.#wire, framing, () => {
-      if (framing.said === undefined) this.#history.drop(turn)
+      if (framing.said === undefined || framing.hasFailed) this.#history.drop(turn)
       else this.#history.keep(lane, turn, framing.said.id, framing.said.output)
       this.#end(request, previous, framing.hasFailed)
     })
