@@ -1,20 +1,22 @@
 // The composition root: creates every stateful object once, wires them, and registers the routes.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createCatalog } from './admission/catalog.ts'
 import { createKeys } from './admission/keys.ts'
 import { createQueue, type Queue } from './admission/queue.ts'
-import type { Call, RequestRecord } from './call.ts'
+import type { Call, RequestRecord, Sink } from './call.ts'
 import type { Settings } from './config.ts'
 import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
-import { drain, type Phase } from './drain.ts'
+import { type DrainDeps, drain, type Phase } from './drain.ts'
 import { GatewayError } from './errors.ts'
 import { exchange } from './exchange.ts'
 import { registerOpenAiRoutes } from './routes/openai.ts'
 import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
-import { createServer } from './server.ts'
+import { wantsWebSocket } from './routes/websocket/handshake.ts'
+import { acceptWebSockets, type WebSocketDeps, type WebSockets } from './routes/websocket/upgrade.ts'
+import { createServer, readRequestId, type Server } from './server.ts'
 import { createWatches, type Watches } from './stream/watch.ts'
 import { logRequest } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
@@ -45,24 +47,28 @@ interface States {
 }
 
 const now = () => performance.now()
+const nowSeconds = () => Math.floor(Date.now() / 1000)
+const newId = () => `req_${randomUUID()}`
 
 export function createApp(settings: Settings, log: Logger): App {
   const { config } = settings
   let phase: Phase = 'serving'
   const states = createStates(config, log)
   const { http, openResponses } = createServer(config, {
-    newId: () => `req_${randomUUID()}`,
+    newId,
+    upgrades: wantsWebSocket,
     keepsConnections: () => phase === 'serving',
     onRefused: (request, error) => noteRefusal(request, error, states.metrics, log)
   })
   const readiness = () => judgeReadiness(config, states.pool, phase)
   const takesWork = () => phase === 'serving' || phase === 'unready'
-  registerRoutes(http, settings, states, log, { readiness, takesWork })
+  const sockets = registerRoutes(http, settings, states, log, { readiness, takesWork })
   const stops = config.pools.map((pool) => discover(pool, settings, states, log))
   const close = async () => {
     for (const stop of stops) stop()
     states.pool.close()
     states.watches.close()
+    sockets.close()
     await http.close()
     await states.client.destroy()
   }
@@ -77,18 +83,37 @@ export function createApp(settings: Settings, log: Logger): App {
     async drain() {
       await drain(deriveTimeBudget(config.budget).gateway, {
         onPhase,
-        openResponses,
-        stopListening: () => void http.server.close(),
-        abortAll: () => states.watches.stopAll(new GatewayError('shutting_down')),
-        sleep: (ms) => sleep(ms)
+        ...waysOut({ http, openResponses }, sockets, states)
       })
       await close()
     }
   }
 }
 
+/** What a drain works with: an answer over a WebSocket is open until its connection has closed. */
+function waysOut(
+  { http, openResponses }: Server,
+  sockets: WebSockets,
+  { watches }: States
+): Omit<DrainDeps, 'onPhase'> {
+  return {
+    openResponses: () => openResponses() + sockets.size,
+    stopListening() {
+      http.server.close()
+      sockets.retire()
+    },
+    abortAll: () => watches.stopAll(new GatewayError('shutting_down')),
+    sleep: (ms) => sleep(ms)
+  }
+}
+
 /** A request that never became a call has its line and its count, too. */
-function noteRefusal(request: FastifyRequest, error: GatewayError, metrics: Metrics, log: Logger): void {
+function noteRefusal(
+  request: { id: string; method: string },
+  error: GatewayError,
+  metrics: Metrics,
+  log: Logger
+): void {
   const line = { requestId: request.id, method: request.method, code: error.code, status: error.status }
   if (error.code === 'internal_error') log.error({ ...line, err: error.cause }, 'request failed')
   else log.info(line, 'request refused')
@@ -153,7 +178,7 @@ function registerRoutes(
   states: States,
   log: Logger,
   { readiness, takesWork }: { readiness: () => Readiness; takesWork: () => boolean }
-): void {
+): WebSockets {
   const { config } = settings
   const exchangeDeps = {
     ...states,
@@ -167,18 +192,46 @@ function registerRoutes(
     onFault: (call: Call, cause: unknown) => log.error({ requestId: call.id, err: cause }, 'request failed')
   }
   registerOpsRoutes(server, { readiness, metrics: states.metrics })
-  registerOpenAiRoutes(server, {
+  const deps = {
     catalog: createCatalog(config.pools),
     authenticate: createKeys(settings.keyFile).authenticate,
     takesWork,
     now,
-    createdSeconds: Math.floor(Date.now() / 1000),
+    countUsage: config.countUsage,
+    exchange: (call: Call, sink: Sink) => void exchange(call, sink, exchangeDeps)
+  }
+  registerOpenAiRoutes(server, {
+    ...deps,
+    createdSeconds: nowSeconds(),
     stalledMs: config.budget.stalledMs,
     maxUploadBytes: config.maxUploadBytes,
     maxBodyBytes: config.maxBodyBytes,
-    newBoundary: () => `sluice-${randomUUID()}`,
-    countUsage: config.countUsage,
-    exchange: (call, sink) => void exchange(call, sink, exchangeDeps)
+    newBoundary: () => `sluice-${randomUUID()}`
+  })
+  return takeWebSockets(server, config, states, log, deps)
+}
+
+function takeWebSockets(
+  server: FastifyInstance,
+  { websocket, corsOrigins, maxBodyBytes, budget }: Config,
+  states: States,
+  log: Logger,
+  deps: Omit<WebSocketDeps, 'nowSeconds' | 'requestIdOf' | 'onRefused' | 'onCount' | 'onClosed'>
+): WebSockets {
+  const options = {
+    ...websocket,
+    maxMessageBytes: websocket.maxMessageBytes ?? maxBodyBytes,
+    origins: corsOrigins,
+    pingMs: budget.heartbeatMs,
+    stalledMs: budget.stalledMs
+  }
+  return acceptWebSockets(server.server, options, {
+    ...deps,
+    nowSeconds,
+    requestIdOf: (request) => readRequestId(request, newId),
+    onRefused: (request, error) => noteRefusal(request, error, states.metrics, log),
+    onCount: (connections) => states.metrics.setWebSockets(connections),
+    onClosed: (record) => log.info(record, 'websocket closed')
   })
 }
 

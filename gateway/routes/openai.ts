@@ -1,11 +1,12 @@
 // The routes of the API: each request becomes a Call for the exchange; and the list of models.
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Call, Headers, Principal, Sink } from '../call.ts'
 import { HEADERS, PATHS } from '../contract.ts'
 import { ENGINE_ROUTES, type EnginePath } from '../engine-routes.ts'
 import { GatewayError } from '../errors.ts'
 import { HttpSink } from '../stream/sinks.ts'
+import { readCredential } from './credential.ts'
 import { readForm } from './form.ts'
 import { type Received, type ToCallOptions, toCall, toFormCall } from './to-call.ts'
 
@@ -68,11 +69,6 @@ export function registerOpenAiRoutes(app: FastifyInstance, deps: OpenAiDeps): vo
 
 const pathsOf = (body: 'json' | 'form') =>
   (Object.keys(ENGINE_ROUTES) as EnginePath[]).filter((path) => ENGINE_ROUTES[path].body === body)
-
-/** The key as OpenAI's clients send it, or else as Anthropic's do. */
-function readCredential({ authorization, [HEADERS.apiKey]: key }: IncomingHttpHeaders): string | undefined {
-  return authorization ?? (typeof key === 'string' ? `Bearer ${key}` : undefined)
-}
 
 const NO_HEADERS = {}
 const NO_RAW_HEADERS: string[] = []

@@ -19,6 +19,8 @@ export interface Metrics {
   record(record: RequestRecord): void
   /** Counts a request that was refused before it became a call; `code` is an error code of errors.ts. */
   refuse(code: string): void
+  /** Tells how many WebSockets are open. */
+  setWebSockets(count: number): void
   /** The text exposition of everything. */
   render(): Promise<string>
 }
@@ -52,10 +54,12 @@ export function createMetrics(sources: MetricSources): Metrics {
       labelNames: ['code']
     })
   )
+  const webSockets = new Gauge({ name: METRICS.webSockets, help: 'Open WebSockets.', registers: [registry] })
   return {
     contentType: registry.contentType,
     record,
     refuse: (code) => refusals.series(code).add(1),
+    setWebSockets: (count) => webSockets.set(count),
     render: () => registry.metrics()
   }
 }

@@ -1,7 +1,8 @@
 // The schema of a region's gateway.
 import { z } from 'zod'
+import { webSocketSchema } from '../../gateway/contract.ts'
 import { gatewayScalingSchema } from './autoscaling.ts'
-import { crossCheck, image, pickValid, secretKey } from './parts.ts'
+import { crossCheck, image, type Problem, pickValid, secretKey } from './parts.ts'
 
 const gatewayShape = z.strictObject({
   image,
@@ -17,7 +18,9 @@ const gatewayShape = z.strictObject({
   maxBodyBytes: z.int().min(1024).max(1_073_741_824).default(10_485_760),
   /** Largest upload of audio in bytes; it passes through. The ingress lets it in where a model transcribes. Default: 25 MiB. */
   maxUploadBytes: z.int().min(1024).max(1_073_741_824).exactOptional(),
-  corsOrigins: z.array(z.string().min(1)).max(256).exactOptional()
+  corsOrigins: z.array(z.string().min(1)).max(256).exactOptional(),
+  /** The bounds of WebSockets. Default: the gateway's own. */
+  websocket: webSocketSchema.exactOptional()
 })
 
 /** What a pod has when the stack says nothing (`GatewayContainerProps`). */
@@ -26,15 +29,37 @@ const DEFAULT_MEMORY_MIB = 1024
 const LARGEST_BODIES = 4
 const MEBIBYTE = 1024 * 1024
 
-/** A region's gateway, its memory held against the bodies that it takes. */
+/** What WebSockets remember may take so much of a pod's memory. */
+const HISTORY_SHARE = 0.5
+
+/** A region's gateway, its memory held against the bodies that it takes and what its WebSockets remember. */
 export const gatewaySchema = crossCheck(gatewayShape, (written) => {
-  const { maxBodyBytes, memoryMiB = DEFAULT_MEMORY_MIB } = pickValid(gatewayShape, written)
-  if (maxBodyBytes === undefined || maxBodyBytes * LARGEST_BODIES <= memoryMiB * MEBIBYTE) return []
-  const needed = Math.ceil((maxBodyBytes * LARGEST_BODIES) / MEBIBYTE)
+  const { maxBodyBytes = 0, websocket, memoryMiB = DEFAULT_MEMORY_MIB } = pickValid(gatewayShape, written)
   return [
-    [
-      ['maxBodyBytes'],
-      `${LARGEST_BODIES} bodies of ${maxBodyBytes} bytes don't fit into memoryMiB ${memoryMiB}, and whoever has a key may send them; raise memoryMiB to ${needed}, or lower it`
-    ]
+    ...checkBodies(['maxBodyBytes'], maxBodyBytes, memoryMiB),
+    ...checkBodies(['websocket', 'maxMessageBytes'], websocket?.maxMessageBytes ?? 0, memoryMiB),
+    ...checkHistory(websocket?.historyBytes ?? 0, memoryMiB)
   ]
 })
+
+function checkBodies(field: string[], bytes: number, memoryMiB: number): Problem[] {
+  if (bytes * LARGEST_BODIES <= memoryMiB * MEBIBYTE) return []
+  const needed = Math.ceil((bytes * LARGEST_BODIES) / MEBIBYTE)
+  return [
+    [
+      field,
+      `${LARGEST_BODIES} bodies of ${bytes} bytes don't fit into memoryMiB ${memoryMiB}, and whoever has a key may send them; raise memoryMiB to ${needed}, or lower it`
+    ]
+  ]
+}
+
+function checkHistory(bytes: number, memoryMiB: number): Problem[] {
+  if (bytes <= memoryMiB * MEBIBYTE * HISTORY_SHARE) return []
+  const needed = Math.ceil(bytes / MEBIBYTE / HISTORY_SHARE)
+  return [
+    [
+      ['websocket', 'historyBytes'],
+      `what WebSockets remember may fill ${bytes} bytes, more than half of memoryMiB ${memoryMiB}; raise memoryMiB to ${needed}, or lower it`
+    ]
+  ]
+}

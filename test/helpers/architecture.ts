@@ -167,7 +167,7 @@ export function checkCycles(files: readonly SourceFile[]): string[] {
 const IMPORTERS: readonly (readonly [string, RegExp])[] = [
   ['undici', /^gateway\/(upstream\/client\.ts$|cli\/)/],
   ['prom-client', /^gateway\/telemetry\/metrics\.ts$/],
-  ['ws', /^gateway\/routes\/websocket\.ts$/]
+  ['ws', /^gateway\/routes\/websocket\//]
 ]
 const WORDS: readonly (readonly [string, RegExp, RegExp])[] = [
   ['process.env', /\bprocess\.env\b/, /^(gateway\/config\.ts|infra\/main\.ts)$/],
