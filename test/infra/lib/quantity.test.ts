@@ -9,6 +9,7 @@ describe('a quantity', () => {
     ['cores', coresOf(2), '2'],
     ['a part of a core', coresOf(0.1), '100m'],
     ['cores and a half', coresOf(2.5), '2500m'],
+    ['a number that binary fractions miss', coresOf(1.1), '1100m'],
     ['GPUs', countOf(4), '4'],
     ['MiB', mebibytesOf(64), '64Mi'],
     ['MiB that are GiB', mebibytesOf(1024), '1Gi'],
