@@ -27,17 +27,24 @@ export function readPrevious(event: JsonBody): string | undefined {
   throw new GatewayError('invalid_request', { message, param: 'previous_response_id' })
 }
 
-/** @param past the items of the response that it goes on from; undefined: of none */
+/**
+ * Throws `invalid_request` for an input that has no items to put behind others.
+ *
+ * @param past the items of the response that it goes on from; undefined: of none
+ */
 export function composeInput(event: JsonBody, past: Buffer | undefined): ResponseInput {
   const own = toItems(event.raw('input'))
   if (past === undefined) return { body: event.with(OURS), items: own }
+  if (own === undefined && event.get('input') != null) {
+    throw new GatewayError('invalid_request', { message: 'input must be a text or a list of items.', param: 'input' })
+  }
   const items = joinItems(past, own ?? NOTHING)
   const rest = event.with({ ...OURS, input: undefined })
   const begin = Buffer.from(rest.length > 2 ? '],' : ']')
   return { body: Buffer.concat([Buffer.from('{"input":['), items, begin, rest.subarray(1)]), items }
 }
 
-/** A text is short for one message of the user. What is neither text nor list is for the engine to judge. */
+/** A text is short for one message of the user. Undefined: it is neither text nor list. */
 function toItems(input: Buffer | undefined): Buffer | undefined {
   if (input?.[0] === QUOTE) {
     return Buffer.concat([Buffer.from('{"type":"message","role":"user","content":'), input, Buffer.from('}')])

@@ -27,7 +27,12 @@ describe('a body', () => {
     expect(compose('{"type":"response.create","input":[]}', '{"p":1}').body).toBe('{"input":[{"p":1}]}')
   })
 
+  it.each(['7', '{}', 'true'])('is none where %s should go behind what was said before', (input) => {
+    expect(() => compose(`{"input":${input}}`, '{"p":1}')).toThrow('input must be a text or a list of items.')
+  })
+
   it('has what was said before, where it has no input of its own', () => {
+    expect(compose('{"input":null}', '{"p":1}').body).toBe('{"input":[{"p":1}]}')
     expect(JSON.parse(compose('{"model":"m"}', '{"p":1}').body)).toEqual({ input: [{ p: 1 }], model: 'm' })
   })
 })
