@@ -1,12 +1,13 @@
 // The composition root: creates every stateful object once, wires them, and registers the routes.
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { createCatalog } from './admission/catalog.ts'
 import { createKeys } from './admission/keys.ts'
 import { createQueue, type Queue } from './admission/queue.ts'
-import type { Call, RequestRecord } from './call.ts'
+import { createStreamUrls } from './admission/stream-urls.ts'
+import type { Call, RequestRecord, Sink } from './call.ts'
 import type { Settings } from './config.ts'
 import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
 import { drain, type Phase } from './drain.ts'
@@ -14,9 +15,14 @@ import { GatewayError } from './errors.ts'
 import { exchange } from './exchange.ts'
 import { registerOpenAiRoutes } from './routes/openai.ts'
 import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
+import { registerStreamRoutes } from './routes/streams.ts'
 import { createServer } from './server.ts'
+import { createJournalSharing, type JournalSharing } from './stream/journal-sharing.ts'
+import { Journals } from './stream/journals.ts'
+import { createRedisConnection } from './stream/redis-connection.ts'
+import { createSharedJournals } from './stream/shared-journals.ts'
 import { createWatches, type Watches } from './stream/watch.ts'
-import { logRequest } from './telemetry/log.ts'
+import { logRequest, logStream, logView } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import type { Client } from './upstream/client.ts'
 import { startDiscovery } from './upstream/discovery.ts'
@@ -42,6 +48,9 @@ interface States {
   readonly watches: Watches
   readonly client: Client
   readonly metrics: Metrics
+  readonly journals: Journals
+  /** Undefined where streams are kept in memory. */
+  readonly sharing: JournalSharing | undefined
 }
 
 const now = () => performance.now()
@@ -49,7 +58,7 @@ const now = () => performance.now()
 export function createApp(settings: Settings, log: Logger): App {
   const { config } = settings
   let phase: Phase = 'serving'
-  const states = createStates(config, log)
+  const states = createStates(settings, log)
   const { http, openResponses } = createServer(config, {
     newId: () => `req_${randomUUID()}`,
     keepsConnections: () => phase === 'serving',
@@ -62,22 +71,27 @@ export function createApp(settings: Settings, log: Logger): App {
   const close = async () => {
     for (const stop of stops) stop()
     states.pool.close()
-    states.watches.close()
     await http.close()
+    await states.journals.close()
+    states.watches.close()
     await states.client.destroy()
   }
   const onPhase = (next: Phase) => {
     phase = next
     log.info({ phase, openRequests: states.watches.size }, 'drain')
+    if (phase === 'closing') states.journals.releaseDistant()
   }
   return {
     readiness,
-    listen: () => http.listen({ ...config.listen }),
+    async listen() {
+      await states.sharing?.connect()
+      return http.listen({ ...config.listen })
+    },
     close,
     async drain() {
       await drain(deriveTimeBudget(config.budget).gateway, {
         onPhase,
-        openResponses,
+        openResponses: () => openResponses() + states.journals.snapshot().running,
         stopListening: () => void http.server.close(),
         abortAll: () => states.watches.stopAll(new GatewayError('shutting_down')),
         sleep: (ms) => sleep(ms)
@@ -95,7 +109,8 @@ function noteRefusal(request: FastifyRequest, error: GatewayError, metrics: Metr
   metrics.refuse(error.code)
 }
 
-function createStates(config: Config, log: Logger): States {
+function createStates(settings: Settings, log: Logger): States {
+  const { config } = settings
   const { poolOf } = createCatalog(config.pools)
   const pools = new Map(config.pools.map((pool) => [pool.name, pool]))
   const client = createUpstream({
@@ -130,8 +145,71 @@ function createStates(config: Config, log: Logger): States {
     hasEngine: (name) => pool.healthyCount(name) > 0
   })
   const watches = createWatches(config.budget, { now })
-  const metrics = createMetrics({ queues: () => queue.snapshot(), engines: () => pool.snapshot() })
-  return { pool, queue, watches, client, metrics }
+  const metrics = createMetrics({
+    queues: () => queue.snapshot(),
+    engines: () => pool.snapshot(),
+    journals: () => journals.snapshot()
+  })
+  const journals = createJournals(config, metrics, log)
+  return { pool, queue, watches, client, metrics, journals, sharing: shareJournals(settings, journals, metrics, log) }
+}
+
+function createJournals({ streams, budget }: Config, metrics: Metrics, log: Logger): Journals {
+  const { heartbeatMs, stalledMs } = budget
+  return new Journals(
+    { ...streams, heartbeatMs, stalledMs },
+    {
+      // whoever guessed an id would still need its key or a signature
+      newId: () => `stream_${randomBytes(18).toString('base64url')}`,
+      now,
+      onJournalEnd(journal) {
+        metrics.endJournal(journal.state)
+        logStream(log, journal)
+      },
+      onViewerEnd(record) {
+        metrics.endView(record.end, record.after > 0)
+        logView(log, record)
+      },
+      onTrouble: (cause) => noteTrouble(cause, metrics, log)
+    }
+  )
+}
+
+function noteTrouble(cause: Error, metrics: Metrics, log: Logger): void {
+  metrics.failSharing()
+  log.warn({ cause: cause.message }, 'streams can’t be shared with other gateways')
+}
+
+/** Joins the gateways that share a Redis, where there is one. */
+function shareJournals(
+  settings: Settings,
+  journals: Journals,
+  metrics: Metrics,
+  log: Logger
+): JournalSharing | undefined {
+  const { redisUrl } = settings.streams
+  if (redisUrl === undefined) return undefined
+  const { streams, budget } = settings.config
+  const { keyPrefix, lostMs } = streams.redis
+  const onTrouble = (cause: Error) => noteTrouble(cause, metrics, log)
+  const redis = createRedisConnection(redisUrl, {
+    onLost: onTrouble,
+    onReady: () => log.info('streams are shared with other gateways')
+  })
+  const shared = createSharedJournals(redis, {
+    gateway: randomUUID(),
+    keyPrefix,
+    lostMs,
+    retentionMs: streams.retentionMs,
+    runningMs: budget.streamMs + streams.retentionMs
+  })
+  const sharing = createJournalSharing(redis, shared, lostMs, {
+    createLog: () => journals.createLog(),
+    onCancel: (id) => void journals.cancelOwn(id).catch(onTrouble),
+    onTrouble
+  })
+  journals.join(sharing)
+  return sharing
 }
 
 function must(pools: ReadonlyMap<string, PoolConfig>, name: string): PoolConfig {
@@ -167,16 +245,19 @@ function registerRoutes(
     onFault: (call: Call, cause: unknown) => log.error({ requestId: call.id, err: cause }, 'request failed')
   }
   registerOpsRoutes(server, { readiness, metrics: states.metrics })
-  registerOpenAiRoutes(server, {
+  const deps = {
     catalog: createCatalog(config.pools),
     authenticate: createKeys(settings.keyFile).authenticate,
     takesWork,
     now,
-    createdSeconds: Math.floor(Date.now() / 1000),
     stalledMs: config.budget.stalledMs,
     countUsage: config.countUsage,
-    exchange: (call, sink) => void exchange(call, sink, exchangeDeps)
-  })
+    exchange: (call: Call, sink: Sink) => void exchange(call, sink, exchangeDeps),
+    journals: states.journals,
+    urls: createStreamUrls(settings.streams.signingKey ?? randomBytes(32), config.streams.urlMs, Date.now)
+  }
+  registerOpenAiRoutes(server, { ...deps, createdSeconds: Math.floor(Date.now() / 1000) })
+  registerStreamRoutes(server, deps)
 }
 
 /** Ready means: a request for any model of the configuration would find an engine, or may wait for one. */

@@ -5,6 +5,7 @@ import type { Call, Headers, Principal, Sink } from '../call.ts'
 import { ENGINE_PATHS, type EnginePath, HEADERS, PATHS } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
 import { HttpSink } from '../stream/sinks.ts'
+import { answerResumably, type StreamsDeps } from './streams.ts'
 import { type ToCallOptions, toCall } from './to-call.ts'
 
 declare module 'fastify' {
@@ -26,6 +27,8 @@ export interface OpenAiDeps extends ToCallOptions {
   /** When the models were made available, in seconds since 1970: OpenAI's `created`. */
   readonly createdSeconds: number
   readonly stalledMs: number
+  readonly journals: StreamsDeps['journals']
+  readonly urls: StreamsDeps['urls']
 }
 
 /** Registers `/v1/*`. Every route in here wants a key. */
@@ -71,9 +74,11 @@ function principalOf(request: FastifyRequest): Principal {
 
 /** Not async: a function that waits keeps all that it has ever held, the body among it, for as long as the answer takes. */
 function answer(path: EnginePath, request: FastifyRequest, reply: FastifyReply, deps: OpenAiDeps): void {
+  const isResumable = request.headers[HEADERS.resumable] === '1'
   const call = receive(path, request, deps)
   const ours = { ...(reply.getHeaders() as Headers), [HEADERS.maxTokens]: String(call.maxTokens) }
   reply.hijack()
+  if (isResumable && call.stream) return void answerResumably(call, reply, ours, deps)
   deps.exchange(call, new HttpSink(reply.raw, { headers: ours, stalledMs: deps.stalledMs }))
 }
 

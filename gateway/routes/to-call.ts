@@ -16,6 +16,8 @@ export interface Received {
   readonly principal: Principal
   /** In ms of the app's monotonic clock. */
   readonly acceptedAtMs: number
+  /** The answer is streamed in any case: `stream` need not be said. */
+  readonly streams?: boolean
 }
 
 export interface ToCallOptions {
@@ -40,7 +42,7 @@ export function toCall(received: Received, { catalog, countUsage }: ToCallOption
   const name = readModel(body)
   const model = catalog.find(principal, name)?.model
   if (model === undefined) throw new GatewayError('model_not_found', { param: 'model' })
-  const stream = readStream(body)
+  const stream = received.streams === true ? mustStream(body) : readStream(body)
   const usage = stream && countUsage ? askForUsage(body) : undefined
   const allowed = Math.min(model.maxOutputTokens, principal.maxOutputTokens ?? Number.POSITIVE_INFINITY)
   const { maxTokens, choices, fields } = capOutput(path, body, allowed)
@@ -85,6 +87,11 @@ function readStream(body: JsonBody): boolean {
   const stream = body.get('stream') ?? false
   if (typeof stream === 'boolean') return stream
   throw new GatewayError('invalid_request', { message: 'stream must be true or false.', param: 'stream' })
+}
+
+function mustStream(body: JsonBody): true {
+  if (body.get('stream') === undefined || readStream(body)) return true
+  throw new GatewayError('invalid_request', { message: 'stream must be true, or left out.', param: 'stream' })
 }
 
 function pickForwarded(headers: IncomingHttpHeaders): Record<string, string> {

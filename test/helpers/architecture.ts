@@ -40,7 +40,9 @@ export function readImports(file: SourceFile): ImportLine[] {
 }
 
 const RANK_0 = new Set(
-  ['contract', 'time-budget', 'call', 'errors', 'json-mistake', 'sim/pace'].map((name) => `gateway/${name}.ts`)
+  ['contract', 'time-budget', 'stream-limits', 'call', 'errors', 'json-mistake', 'sim/pace'].map(
+    (name) => `gateway/${name}.ts`
+  )
 )
 
 /** A room is what the law speaks of: a rank of the gateway, or a floor of infra. */
@@ -165,7 +167,8 @@ export function checkCycles(files: readonly SourceFile[]): string[] {
 const IMPORTERS: readonly (readonly [string, RegExp])[] = [
   ['undici', /^gateway\/(upstream\/client\.ts$|cli\/)/],
   ['prom-client', /^gateway\/telemetry\/metrics\.ts$/],
-  ['ws', /^gateway\/routes\/websocket\.ts$/]
+  ['ws', /^gateway\/routes\/websocket\.ts$/],
+  ['@redis/client', /^gateway\/stream\/redis-connection\.ts$/]
 ]
 const WORDS: readonly (readonly [string, RegExp, RegExp])[] = [
   ['process.env', /\bprocess\.env\b/, /^(gateway\/config\.ts|infra\/main\.ts)$/],
