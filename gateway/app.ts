@@ -13,16 +13,15 @@ import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
 import { drain, type Phase } from './drain.ts'
 import { GatewayError } from './errors.ts'
 import { exchange } from './exchange.ts'
+import { createJournals } from './journal-states.ts'
 import { registerOpenAiRoutes } from './routes/openai.ts'
 import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
 import { registerStreamRoutes } from './routes/streams.ts'
 import { createServer } from './server.ts'
-import { createJournalSharing, type JournalSharing } from './stream/journal-sharing.ts'
-import { Journals } from './stream/journals.ts'
-import { createRedisConnection } from './stream/redis-connection.ts'
-import { createSharedJournals } from './stream/shared-journals.ts'
+import type { JournalSharing } from './stream/journal-sharing.ts'
+import type { Journals } from './stream/journals.ts'
 import { createWatches, type Watches } from './stream/watch.ts'
-import { logRequest, logStream, logView } from './telemetry/log.ts'
+import { logRequest } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import type { Client } from './upstream/client.ts'
 import { startDiscovery } from './upstream/discovery.ts'
@@ -54,6 +53,7 @@ interface States {
 }
 
 const now = () => performance.now()
+const newSecret = () => randomBytes(32)
 
 export function createApp(settings: Settings, log: Logger): App {
   const { config } = settings
@@ -150,66 +150,8 @@ function createStates(settings: Settings, log: Logger): States {
     engines: () => pool.snapshot(),
     journals: () => journals.snapshot()
   })
-  const journals = createJournals(config, metrics, log)
-  return { pool, queue, watches, client, metrics, journals, sharing: shareJournals(settings, journals, metrics, log) }
-}
-
-function createJournals({ streams, budget }: Config, metrics: Metrics, log: Logger): Journals {
-  const { heartbeatMs, stalledMs } = budget
-  return new Journals(
-    { ...streams, heartbeatMs, stalledMs },
-    {
-      // whoever guessed an id would still need its key or a signature
-      newId: () => `stream_${randomBytes(18).toString('base64url')}`,
-      now,
-      onJournalEnd(journal) {
-        metrics.endJournal(journal.state)
-        logStream(log, journal)
-      },
-      onViewerEnd(record) {
-        metrics.endView(record.end, record.after > 0)
-        logView(log, record)
-      },
-      onTrouble: (cause) => noteTrouble(cause, metrics, log)
-    }
-  )
-}
-
-function noteTrouble(cause: Error, metrics: Metrics, log: Logger): void {
-  metrics.failSharing()
-  log.warn({ cause: cause.message }, 'streams can’t be shared with other gateways')
-}
-
-/** Joins the gateways that share a Redis, where there is one. */
-function shareJournals(
-  settings: Settings,
-  journals: Journals,
-  metrics: Metrics,
-  log: Logger
-): JournalSharing | undefined {
-  const { redisUrl } = settings.streams
-  if (redisUrl === undefined) return undefined
-  const { streams, budget } = settings.config
-  const { keyPrefix, lostMs } = streams.redis
-  const onTrouble = (cause: Error) => noteTrouble(cause, metrics, log)
-  const redis = createRedisConnection(redisUrl, {
-    onLost: onTrouble,
-    onReady: () => log.info('streams are shared with other gateways')
-  })
-  const shared = createSharedJournals(redis, {
-    gateway: randomUUID(),
-    keyPrefix,
-    lostMs,
-    retentionMs: streams.retentionMs,
-    runningMs: budget.streamMs + streams.retentionMs
-  })
-  const sharing = createJournalSharing(redis, shared, lostMs, {
-    createLog: () => journals.createLog(),
-    onCancel: (id) => void journals.cancelOwn(id).catch(onTrouble),
-    onTrouble
-  })
-  journals.join(sharing)
-  return sharing
+  const { journals, sharing } = createJournals(settings, { now, newGatewayId: randomUUID, newSecret }, metrics, log)
+  return { pool, queue, watches, client, metrics, journals, sharing }
 }
 
 function must(pools: ReadonlyMap<string, PoolConfig>, name: string): PoolConfig {
@@ -254,7 +196,7 @@ function registerRoutes(
     countUsage: config.countUsage,
     exchange: (call: Call, sink: Sink) => void exchange(call, sink, exchangeDeps),
     journals: states.journals,
-    urls: createStreamUrls(settings.streams.signingKey ?? randomBytes(32), config.streams.urlMs, Date.now)
+    urls: createStreamUrls(settings.streams.signingKey ?? newSecret(), config.streams.urlMs, Date.now)
   }
   registerOpenAiRoutes(server, { ...deps, createdSeconds: Math.floor(Date.now() / 1000) })
   registerStreamRoutes(server, deps)

@@ -46,9 +46,11 @@ export function registerStreamRoutes(app: FastifyInstance, deps: StreamsDeps): v
   app.get<One>(`${PATHS.streams}/:id`, { exposeHeadRoute: false }, async (request, reply) => {
     const after = readLastEventId(request)
     const stream = await findStream(request, deps)
+    const { log } = stream
     // a browser connects again after the end of a stream, too, unless it is told that there is nothing more
-    if (stream.log.ended && after >= stream.log.last) return reply.code(204).send()
-    if (!stream.log.continues(after)) throw new GatewayError('stream_truncated')
+    if (log.ended && after === log.last) return reply.code(204).send()
+    if (log.ended && after > log.last) throw new GatewayError('stream_lost')
+    if (!log.continues(after)) throw new GatewayError('stream_truncated')
     deps.journals.checkRoom(stream)
     const headers = reply.getHeaders() as Headers
     reply.hijack()

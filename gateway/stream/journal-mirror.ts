@@ -39,7 +39,7 @@ export class JournalMirror {
 
   /** One batch is on its way at a time, so that the numbers rise. */
   async #pump(): Promise<void> {
-    if (this.#busy || this.#done) return
+    if (this.#busy || this.#done || this.#retry !== undefined) return
     this.#busy = true
     try {
       for (let batch = this.#next(); batch.length > 0; batch = this.#next()) {
@@ -72,7 +72,10 @@ export class JournalMirror {
       return
     }
     this.#onTrouble(cause)
-    this.#retry = setTimeout(this.#onNews, RETRY_MS)
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined
+      this.#onNews()
+    }, RETRY_MS)
     this.#retry.unref()
   }
 }

@@ -100,8 +100,12 @@ export function createSharedJournals(redis: RedisConnection, options: SharedOpti
     },
     async append(id, events, first) {
       const ended = events.at(-1)?.bytes === undefined
-      await Promise.all(events.map((event) => add(id, event, first)))
-      await Promise.all([expire(id, ended ? retentionMs : runningMs), redis.send('PUBLISH', key('news', id), '')])
+      // one write, and Redis does it in this order; whoever is told too much finds nothing
+      await Promise.all([
+        ...events.map((event) => add(id, event, first)),
+        expire(id, ended ? retentionMs : runningMs),
+        redis.send('PUBLISH', key('news', id), '')
+      ])
     },
     async findOwner(id) {
       const found = (await redis.send('HMGET', key('owner', id), 'keyId', 'path', 'gateway')) as (Buffer | null)[]

@@ -105,10 +105,14 @@ export class Viewer {
       this.#seen = stretch.last
       this.#write(stretch.bytes)
     }
-    if (this.#log.ended && this.#seen >= this.#log.last && !this.#over) {
-      this.#sink.end()
-      this.#finish('complete')
+    if (!this.#log.ended || this.#seen < this.#log.last || this.#over) return
+    // the gateway that sent the reader's last events died before it could share them
+    if (this.#seen > this.#log.last) {
+      this.stop(new GatewayError('stream_lost'))
+      return
     }
+    this.#sink.end()
+    this.#finish('complete')
   }
 
   /** Whether the head has gone, or can go now. */

@@ -67,7 +67,7 @@ const ROOMS: readonly (readonly [RegExp, Room])[] = [
   [/^gateway\/(admission|upstream|stream)\//, 'rank 2'],
   [/^gateway\/exchange\.ts$/, 'rank 3'],
   [/^gateway\/routes\//, 'rank 4'],
-  [/^gateway\/(app|server|cors|drain)\.ts$/, 'rank 5'],
+  [/^gateway\/(app|journal-states|server|cors|drain)\.ts$/, 'rank 5'],
   [/^gateway\/(main\.ts$|cli\/)/, 'rank 6'],
   [/^gateway\/sim\//, 'sim'],
   [/^infra\/(main|diff|prune)\.ts$/, 'infra main'],
