@@ -1,11 +1,13 @@
 // Resumable streams: one request begins an answer, others watch it, come back to it, cancel it.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Call, Headers, Principal, Sink } from '../call.ts'
-import { ENGINE_PATHS, type EnginePath, HEADERS, PATHS } from '../contract.ts'
+import { HEADERS, PATHS } from '../contract.ts'
+import { ENGINE_ROUTES, type EnginePath, findRoute } from '../engine-routes.ts'
 import { GatewayError } from '../errors.ts'
 import type { Journal } from '../stream/journal.ts'
 import type { Stream } from '../stream/journals.ts'
 import { HttpSink } from '../stream/sinks.ts'
+import { readCredential } from './credential.ts'
 import { readJsonBody } from './json-body.ts'
 import { type ToCallOptions, toCall } from './to-call.ts'
 
@@ -38,7 +40,7 @@ type One = { Params: { id: string }; Querystring: Record<string, unknown> }
 export function registerStreamRoutes(app: FastifyInstance, deps: StreamsDeps): void {
   const guard = (request: FastifyRequest) => {
     if (!deps.takesWork()) throw new GatewayError('shutting_down')
-    request.principal = deps.authenticate(request.headers.authorization)
+    request.principal = deps.authenticate(readCredential(request.headers))
   }
   app.post(PATHS.streams, { onRequest: async (request) => guard(request) }, (request, reply) =>
     begin(request, reply, deps)
@@ -52,9 +54,9 @@ export function registerStreamRoutes(app: FastifyInstance, deps: StreamsDeps): v
     if (log.ended && after > log.last) throw new GatewayError('stream_lost')
     if (!log.continues(after)) throw new GatewayError('stream_truncated')
     deps.journals.checkRoom(stream)
-    const headers = reply.getHeaders() as Headers
+    const options = { headers: reply.getHeaders() as Headers, api: stream.api, stalledMs: deps.stalledMs }
     reply.hijack()
-    deps.journals.watch(stream, new HttpSink(reply.raw, { headers, stalledMs: deps.stalledMs }), after)
+    deps.journals.watch(stream, new HttpSink(reply.raw, options), after)
   })
   app.delete<One>(`${PATHS.streams}/:id`, async (request, reply) => {
     await deps.journals.cancel(await findStream(request, deps))
@@ -72,10 +74,8 @@ async function begin(request: FastifyRequest, reply: FastifyReply, deps: Streams
     await deps.journals.cancel(journal)
     throw journal.refusal
   }
-  reply.header('location', url).header('cache-control', 'no-store').header(HEADERS.maxTokens, String(call.maxTokens))
-  return reply
-    .code(201)
-    .send({ id: journal.id, object: 'stream', endpoint: call.path, model: call.model, url, expires_at: expiresAt })
+  reply.header('location', url).header('cache-control', 'no-store').header(HEADERS.maxTokens, call.maxTokens)
+  return reply.code(201).send({ id: journal.id, object: 'stream', model: call.model, url, expires_at: expiresAt })
 }
 
 /**
@@ -90,14 +90,14 @@ export async function answerResumably(
   headers: Headers,
   deps: Omit<StreamsDeps, keyof ToCallOptions>
 ): Promise<void> {
-  const options = { headers, stalledMs: deps.stalledMs }
+  const options = { headers, api: call.api, stalledMs: deps.stalledMs }
   try {
     const { journal, url } = await start(call, deps)
     const sink = new HttpSink(reply.raw, { ...options, headers: { ...headers, [HEADERS.stream]: url } })
     deps.journals.watch(journal, sink, 0, journal)
   } catch (cause) {
     const error = cause instanceof GatewayError ? cause : new GatewayError('internal_error', { cause })
-    new HttpSink(reply.raw, options).fail(error)
+    new HttpSink(reply.raw, options).fail(error, 0)
   }
 }
 
@@ -122,9 +122,14 @@ function readStart(request: FastifyRequest, deps: StreamsDeps): Call {
 
 const OPEN_BRACE = 0x7b
 
+/** What a stream can be begun on: every route that streams an answer to JSON. */
+const ENDPOINTS = (Object.keys(ENGINE_ROUTES) as EnginePath[]).filter((path) => {
+  const route = findRoute(path)
+  return route?.streams && route.body === 'json'
+})
+
 function readEndpoint(endpoint: unknown): EnginePath {
-  if (typeof endpoint === 'string' && Object.hasOwn(ENGINE_PATHS, endpoint)) return endpoint as EnginePath
-  return refuse('endpoint', `must be one of ${Object.keys(ENGINE_PATHS).join(', ')}`)
+  return ENDPOINTS.find((path) => path === endpoint) ?? refuse('endpoint', `must be one of ${ENDPOINTS.join(', ')}`)
 }
 
 function refuse(param: string, what: string): never {
@@ -135,8 +140,8 @@ function refuse(param: string, what: string): never {
 async function findStream(request: FastifyRequest<One>, deps: StreamsDeps): Promise<Stream> {
   const { id } = request.params
   const { expires, signature } = request.query
-  const { authorization } = request.headers
-  const principal = authorization === undefined ? undefined : deps.authenticate(authorization)
+  const credential = readCredential(request.headers)
+  const principal = credential === undefined ? undefined : deps.authenticate(credential)
   if (principal === undefined) deps.urls.check({ id, expires: asText(expires), signature: asText(signature) })
   const stream = await deps.journals.find(id)
   if (stream === undefined || (principal !== undefined && principal.keyId !== stream.keyId))

@@ -70,7 +70,7 @@ export class DistantJournal {
     await this.read()
     if (this.log.ended) return
     const number = this.log.last + 1
-    await this.#shared.abandon(this.id, number, errorEvent(this.owner.path, new GatewayError('stream_lost'), number))
+    await this.#shared.abandon(this.id, number, errorEvent(this.owner.api, new GatewayError('stream_lost'), number))
     await this.read()
   }
 

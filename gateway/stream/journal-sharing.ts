@@ -57,8 +57,8 @@ export function createJournalSharing(
       shared.onCancel(deps.onCancel).catch(deps.onTrouble)
     },
     async share(journal) {
-      const { path, principal } = journal.call
-      await within(ANSWER_MS, shared.create(journal.id, { keyId: principal.keyId, path }))
+      const { api, principal } = journal.call
+      await within(ANSWER_MS, shared.create(journal.id, { keyId: principal.keyId, api }))
       mirrors.add(new JournalMirror(journal, shared, deps.onTrouble))
     },
     async find(id) {

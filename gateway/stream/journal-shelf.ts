@@ -1,4 +1,5 @@
 // The place where journals stand: how many there may be, how much memory they share, and which one goes when it is needed.
+import type { Api } from '../engine-routes.ts'
 import { GatewayError } from '../errors.ts'
 import type { DistantJournal } from './distant-journal.ts'
 import { EventLog, type LogBounds, type LogBudget } from './event-log.ts'
@@ -16,6 +17,7 @@ export interface ShelfOptions extends LogBounds {
 export class Kept {
   readonly id: string
   readonly keyId: string
+  readonly api: Api
   readonly log: EventLog
   /** The journal, where this gateway runs it. */
   readonly own: Journal | undefined
@@ -28,9 +30,11 @@ export class Kept {
   /** Redis is being asked about it. */
   asking = false
 
-  constructor(keyId: string, source: Journal | DistantJournal, nowMs: number) {
+  constructor(source: Journal | DistantJournal, nowMs: number) {
+    const { keyId, api } = source instanceof Journal ? { ...source.call.principal, ...source.call } : source.owner
     this.id = source.id
     this.keyId = keyId
+    this.api = api
     this.log = source.log
     this.own = source instanceof Journal ? source : undefined
     this.distant = source instanceof Journal ? undefined : source

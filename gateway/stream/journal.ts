@@ -1,8 +1,10 @@
 // A journal is a sink that keeps an answer's events under numbers, so that readers may come, leave and come back.
 import type { Call, Headers, Sink } from '../call.ts'
-import { type GatewayError, toOpenAiError } from '../errors.ts'
+import type { Api } from '../engine-routes.ts'
+import { ERROR_SHAPES } from '../error-shapes.ts'
+import type { GatewayError } from '../errors.ts'
 import type { EventLog } from './event-log.ts'
-import { DONE, findEventEnd, jsonEvent, withEventId } from './sse.ts'
+import { findEventEnd, withEventId } from './sse.ts'
 
 /** How a journal's answer stands. */
 export type JournalState = 'running' | 'complete' | 'failed' | 'cancelled'
@@ -95,20 +97,20 @@ export class Journal implements Sink {
     if (!this.gone) this.#close('complete')
   }
 
-  fail(error: GatewayError): void {
-    if (!this.gone) this.#closeWith(error, 'failed')
+  fail(error: GatewayError, sequence: number): void {
+    if (!this.gone) this.#closeWith(error, sequence, 'failed')
   }
 
   /** Ends the answer for its readers, then closes the engine. */
   cancel(error: GatewayError): void {
     if (this.gone) return
-    this.#closeWith(error, 'cancelled')
+    this.#closeWith(error, this.log.last, 'cancelled')
     this.#onGone?.()
   }
 
-  #closeWith(error: GatewayError, state: JournalState): void {
+  #closeWith(error: GatewayError, sequence: number, state: JournalState): void {
     if (!this.headSent) this.#refusal = error
-    this.write(errorEvents(this.call.path, error))
+    this.write(errorEvents(this.call.api, error, sequence))
     this.#close(state)
   }
 
@@ -118,13 +120,13 @@ export class Journal implements Sink {
   }
 }
 
-/** What the stream of a route ends with when it fails. */
-function errorEvents(_path: string, error: GatewayError): Buffer {
-  return Buffer.concat([jsonEvent(toOpenAiError(error)), DONE])
+/** What a stream ends with when it fails after `sequence` events. */
+function errorEvents(api: Api, error: GatewayError, sequence: number): Buffer {
+  return Buffer.from(ERROR_SHAPES[api].event(error, sequence))
 }
 
 /** The same as one event of a journal, `number`. */
-export function errorEvent(path: string, error: GatewayError, number: number): Buffer {
-  const events = errorEvents(path, error)
+export function errorEvent(api: Api, error: GatewayError, number: number): Buffer {
+  const events = errorEvents(api, error, number - 1)
   return Buffer.concat(withEventId(events, 0, events.length, number))
 }

@@ -1,5 +1,6 @@
 // The life of a gateway's journals: who begins, finds, watches and cancels them, when nobody watches, how long they are kept.
 import type { Call, Sink } from '../call.ts'
+import type { Api } from '../engine-routes.ts'
 import { GatewayError } from '../errors.ts'
 import type { EventLog } from './event-log.ts'
 import { Journal } from './journal.ts'
@@ -38,6 +39,8 @@ export interface Stream {
   readonly id: string
   /** The API key that began it. */
   readonly keyId: string
+  /** Whose shapes its events have. */
+  readonly api: Api
   readonly log: EventLog
 }
 
@@ -82,10 +85,9 @@ export class Journals {
 
   /** The journal of a call that is about to begin. Throws `too_many_streams` or `streams_unavailable`. */
   async create(call: Call): Promise<Journal> {
-    const { keyId } = call.principal
-    this.#shelf.makeRoom(keyId)
+    this.#shelf.makeRoom(call.principal.keyId)
     const journal = new Journal(this.#deps.newId(), call, this.#shelf.createLog())
-    const kept = new Kept(keyId, journal, this.#deps.now())
+    const kept = new Kept(journal, this.#deps.now())
     this.#shelf.add(kept)
     try {
       await this.#sharing?.share(journal)
@@ -116,7 +118,7 @@ export class Journals {
   async #findDistant(id: string, sharing: JournalSharing): Promise<Kept | undefined> {
     const journal = await sharing.find(id)
     if (journal === undefined) return undefined
-    const kept = new Kept(journal.owner.keyId, journal, this.#deps.now())
+    const kept = new Kept(journal, this.#deps.now())
     this.#shelf.add(kept)
     return kept
   }
@@ -135,7 +137,7 @@ export class Journals {
   watch({ id }: Pick<Stream, 'id'>, sink: Sink, after: number, begins?: Journal): void {
     const kept = this.#shelf.get(id)
     if (kept === undefined) {
-      sink.fail(new GatewayError('stream_not_found'))
+      sink.fail(new GatewayError('stream_not_found'), 0)
       return
     }
     const { now, onViewerEnd } = this.#deps

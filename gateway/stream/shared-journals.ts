@@ -1,4 +1,5 @@
 // What gateways tell each other of their journals in Redis: the events of each, who writes it, who watches, who cancels.
+import type { Api } from '../engine-routes.ts'
 import type { RedisConnection } from './redis-connection.ts'
 
 /** One event of a shared journal; without bytes it is the mark that nothing follows. */
@@ -11,8 +12,8 @@ export interface SharedEvent {
 export interface SharedOwner {
   /** The API key that began it. */
   readonly keyId: string
-  /** The route that it answers. */
-  readonly path: string
+  /** Whose shapes its events have. */
+  readonly api: Api
   /** The gateway that runs it. */
   readonly gateway: string
 }
@@ -94,8 +95,8 @@ export function createSharedJournals(redis: RedisConnection, options: SharedOpti
   }
 
   return {
-    async create(id, { keyId, path }) {
-      await redis.send('HSET', key('owner', id), 'keyId', keyId, 'path', path, 'gateway', options.gateway)
+    async create(id, { keyId, api }) {
+      await redis.send('HSET', key('owner', id), 'keyId', keyId, 'api', api, 'gateway', options.gateway)
       await expire(id, runningMs)
     },
     async append(id, events, first) {
@@ -108,10 +109,10 @@ export function createSharedJournals(redis: RedisConnection, options: SharedOpti
       ])
     },
     async findOwner(id) {
-      const found = (await redis.send('HMGET', key('owner', id), 'keyId', 'path', 'gateway')) as (Buffer | null)[]
+      const found = (await redis.send('HMGET', key('owner', id), 'keyId', 'api', 'gateway')) as (Buffer | null)[]
       if (found.includes(null)) return undefined
-      const [keyId, path, gateway] = found.map(String) as [string, string, string]
-      return { keyId, path, gateway }
+      const [keyId, api, gateway] = found.map(String) as [string, Api, string]
+      return { keyId, api, gateway }
     },
     read: (id, after, most) => read(id, `(${after}-0`, '+', most),
     async abandon(id, number, bytes) {

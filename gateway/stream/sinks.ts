@@ -2,12 +2,17 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Headers, Sink } from '../call.ts'
-import { type GatewayError, retryAfterSeconds, toOpenAiError } from '../errors.ts'
-import { DONE, jsonEvent } from './sse.ts'
+import { HEADERS } from '../contract.ts'
+import type { Api } from '../engine-routes.ts'
+import { ERROR_SHAPES } from '../error-shapes.ts'
+import { type GatewayError, retryAfterSeconds } from '../errors.ts'
 
-/** What an `HttpSink` adds to every head: request id, cap, CORS. */
+/** What an `HttpSink` must know of its request. */
 export interface HttpSinkOptions {
+  /** What it adds to every head: request id, cap, CORS. */
   readonly headers: Headers
+  /** Whose words an error is told in. @default chunks */
+  readonly api?: Api
   /** A reader that takes nothing for so long after the end is cut off. */
   readonly stalledMs: number
 }
@@ -16,6 +21,7 @@ export interface HttpSinkOptions {
 export class HttpSink implements Sink {
   readonly #response: ServerResponse
   readonly #stalledMs: number
+  readonly #api: Api
   /** What every head gets, until it has gone. */
   #headers: Headers | undefined
   #ended = false
@@ -32,6 +38,7 @@ export class HttpSink implements Sink {
   constructor(response: ServerResponse, options: HttpSinkOptions) {
     this.#response = response
     this.#stalledMs = options.stalledMs
+    this.#api = options.api ?? 'chunks'
     this.#headers = options.headers
     // the response's close, not the request's: the latter fires as soon as a POST body has been read
     response.on('close', () => {
@@ -116,12 +123,12 @@ export class HttpSink implements Sink {
     }
   }
 
-  fail(error: GatewayError): void {
+  fail(error: GatewayError, sequence = 0): void {
     if (this.gone) return
-    const body = toOpenAiError(error)
+    const shape = ERROR_SHAPES[this.#api]
     if (!this.headSent) {
       const retryAfter = retryAfterSeconds(error)
-      const json = Buffer.from(JSON.stringify(body))
+      const json = Buffer.from(JSON.stringify(shape.body(error, this.#headers?.[HEADERS.requestId])))
       this.head(error.status, {
         'content-type': 'application/json',
         'content-length': String(json.length),
@@ -130,8 +137,7 @@ export class HttpSink implements Sink {
       this.write(json)
       this.end()
     } else if (this.#streaming && error.code !== 'slow_reader') {
-      this.write(jsonEvent(body))
-      this.write(DONE)
+      this.write(Buffer.from(shape.event(error, sequence)))
       this.end()
     } else {
       // half a JSON body, or a reader that takes nothing: only a broken connection tells that the answer is not whole

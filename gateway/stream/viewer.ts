@@ -84,7 +84,7 @@ export class Viewer {
   stop(error?: GatewayError): void {
     if (this.#over) return
     if (error === undefined) this.#sink.end()
-    else this.#sink.fail(error)
+    else this.#sink.fail(error, this.#seen)
     this.#finish('cut')
   }
 

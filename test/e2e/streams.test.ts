@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { chat, eventsOf, jsonOf, openChat, textOf } from '../helpers/client.ts'
 import { startCuttingProxy } from '../helpers/cutting-proxy.ts'
 import { seeded } from '../helpers/fakes.ts'
-import { KEY, SMALL_KEY, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
+import { KEY, MODEL, SMALL_KEY, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
 import { beginStream, idOf, postStream, readInPieces, visit } from '../helpers/streams.ts'
 
 const BIG = { maxModelLen: 100_000, kvBlocks: 100_000 }
@@ -44,8 +44,8 @@ describe('a stream that is begun', () => {
     const response = await postStream(gateway.address, { body: SHORT })
     expect(response.status).toBe(201)
     expect(response.headers.get('cache-control')).toBe('no-store')
-    const { id, object, endpoint, url, expires_at } = await jsonOf(response)
-    expect({ object, endpoint }).toEqual({ object: 'stream', endpoint: '/v1/chat/completions' })
+    const { id, object, model, url, expires_at } = await jsonOf(response)
+    expect([object, model]).toEqual(['stream', MODEL])
     expect(response.headers.get('location')).toBe(url)
     expect(id).toMatch(/^stream_[\w-]{43}$/)
     expect(url).toMatch(new RegExp(`^/v1/streams/${id}\\?expires=${expires_at}&signature=[\\w-]{43}$`))
@@ -71,6 +71,44 @@ describe('a stream that is begun', () => {
     const plain = textOf(await (await chat(gateway.address, { body: { ...body, stream: true } })).text())
     const { url } = await beginStream(gateway.address, { body })
     expect(textOf((await visit(gateway.address, url)).events.map(withoutId).join(''))).toBe(plain)
+  })
+
+  it.each([
+    ['/v1/responses', { input: 'Tell me of rivers.', max_output_tokens: 60 }, 'response.incomplete'],
+    ['/v1/messages', { messages: [{ role: 'user', content: 'Rivers?' }], max_tokens: 60 }, 'message_stop'],
+    ['/v1/completions', { prompt: 'Rivers', max_tokens: 60 }, '[DONE]']
+  ])('may be one of %s, in its own words, in pieces too', async (endpoint, request, last) => {
+    const { url } = await beginStream(gateway.address, { endpoint, request: { model: MODEL, ...request } })
+    const pieces = await readInPieces(
+      () => gateway.address,
+      url,
+      () => 3_000
+    )
+    const whole = await visit(gateway.address, url)
+    expect(pieces.events).toEqual(whole.events)
+    expect(pieces.events.at(-1)).toContain(last)
+    expect(pieces.events.map(idOf)).toEqual(pieces.events.map((_, index) => String(index + 1)))
+  })
+
+  it('ends in the words of its API when it is cancelled', async () => {
+    const request = { model: MODEL, input: 'Tell me of rivers.', max_output_tokens: 50_000 }
+    const { url } = await beginStream(gateway.address, { endpoint: '/v1/responses', request })
+    const reader = visit(gateway.address, url)
+    await visit(gateway.address, url, { cutAt: 3_000 })
+    await remove(gateway.address, url)
+    const { events } = await reader
+    expect(events.at(-1)).toMatch(/^event: error\ndata: .*"code":"stream_cancelled".*\nid: \d+\n\n$/)
+    expect(events.join('')).not.toContain('[DONE]')
+    await until('nothing runs', async () => (await running()) === 0)
+  })
+
+  it('takes a key as Anthropic’s clients send it', async () => {
+    const body = JSON.stringify({ endpoint: '/v1/chat/completions', body: { model: MODEL, messages: [], ...SHORT } })
+    const headers = { 'x-api-key': KEY, 'content-type': 'application/json' }
+    const response = await fetch(`${gateway.address}/v1/streams`, { method: 'POST', headers, body })
+    expect(response.status).toBe(201)
+    const { id } = await jsonOf(response)
+    expect((await visit(gateway.address, `/v1/streams/${id}`, { headers: { 'x-api-key': KEY } })).status).toBe(200)
   })
 
   it('is capped as any request, and its limit is told', async () => {
@@ -126,8 +164,8 @@ describe('a reader that is cut', () => {
   it('gets every byte once, wherever the cuts are', async () => {
     const random = seeded(7)
     for (let round = 0; round < 12; round++) {
-      const { url } = await beginStream(gateway.address, { body: SHORT })
       const requests = engine().stats.requests
+      const { url } = await beginStream(gateway.address, { body: SHORT })
       const pieces = await readInPieces(
         () => gateway.address,
         url,
@@ -136,7 +174,7 @@ describe('a reader that is cut', () => {
       expect(pieces.visits).toBeGreaterThan(4)
       const whole = await visit(gateway.address, url)
       expect(pieces.events.join('')).toBe(whole.events.join(''))
-      expect(engine().stats.requests).toBe(requests)
+      expect(engine().stats.requests).toBe(requests + 1)
     }
   })
 

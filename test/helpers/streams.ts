@@ -12,14 +12,18 @@ export interface Begun {
 export interface StreamRequest {
   readonly key?: string
   readonly endpoint?: string
+  /** Fields of a chat request. */
   readonly body?: Record<string, unknown>
+  /** A whole request of another kind. */
+  readonly request?: Record<string, unknown>
 }
 
-export function postStream(address: string, { key = KEY, endpoint, body }: StreamRequest = {}): Promise<Response> {
+export function postStream(address: string, options: StreamRequest = {}): Promise<Response> {
+  const { key = KEY, endpoint = '/v1/chat/completions', body, request: whole } = options
   return fetch(`${address}/v1/streams`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ endpoint: endpoint ?? '/v1/chat/completions', body: chatBody(body) })
+    body: JSON.stringify({ endpoint, body: whole ?? chatBody(body) })
   })
 }
 
