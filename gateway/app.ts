@@ -18,7 +18,6 @@ import { registerOpenAiRoutes } from './routes/openai.ts'
 import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
 import { registerStreamRoutes } from './routes/streams.ts'
 import { createServer } from './server.ts'
-import type { JournalSharing } from './stream/journal-sharing.ts'
 import type { Journals } from './stream/journals.ts'
 import { createWatches, type Watches } from './stream/watch.ts'
 import { logRequest } from './telemetry/log.ts'
@@ -48,8 +47,6 @@ interface States {
   readonly client: Client
   readonly metrics: Metrics
   readonly journals: Journals
-  /** Undefined where streams are kept in memory. */
-  readonly sharing: JournalSharing | undefined
 }
 
 const now = () => performance.now()
@@ -83,10 +80,7 @@ export function createApp(settings: Settings, log: Logger): App {
   }
   return {
     readiness,
-    async listen() {
-      await states.sharing?.connect()
-      return http.listen({ ...config.listen })
-    },
+    listen: () => states.journals.connect().then(() => http.listen({ ...config.listen })),
     close,
     async drain() {
       await drain(deriveTimeBudget(config.budget).gateway, {
@@ -144,14 +138,13 @@ function createStates(settings: Settings, log: Logger): States {
     inFlightOf: (name) => pool.inFlight(name),
     hasEngine: (name) => pool.healthyCount(name) > 0
   })
-  const watches = createWatches(config.budget, { now })
   const metrics = createMetrics({
     queues: () => queue.snapshot(),
     engines: () => pool.snapshot(),
     journals: () => journals.snapshot()
   })
-  const { journals, sharing } = createJournals(settings, { now, newGatewayId: randomUUID, newSecret }, metrics, log)
-  return { pool, queue, watches, client, metrics, journals, sharing }
+  const journals = createJournals(settings, { now, newGatewayId: randomUUID, newSecret }, metrics, log)
+  return { pool, queue, watches: createWatches(config.budget, { now }), client, metrics, journals }
 }
 
 function must(pools: ReadonlyMap<string, PoolConfig>, name: string): PoolConfig {

@@ -1,20 +1,15 @@
 // Puts together what resumable streams need: the journals of this gateway and, where there is a Redis, those of the others.
 import type { Logger } from 'pino'
 import type { Settings } from './config.ts'
-import { createJournalSharing, type JournalSharing } from './stream/journal-sharing.ts'
+import { JournalSharing } from './stream/journal-sharing.ts'
 import { Journals } from './stream/journals.ts'
-import { createRedisConnection } from './stream/redis-connection.ts'
-import { createSharedJournals } from './stream/shared-journals.ts'
+import { RedisConnection } from './stream/redis-connection.ts'
+import { SharedJournals } from './stream/shared-journals.ts'
 import { logStream, logView } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
-export interface JournalStates {
-  readonly journals: Journals
-  /** Undefined where streams are kept in memory. */
-  readonly sharing: JournalSharing | undefined
-}
-
-export interface JournalStatesDeps {
+/** What makes this gateway's journals its own. */
+export interface JournalsParts {
   /** A monotonic clock in ms. */
   readonly now: () => number
   /** A name that no other gateway has. */
@@ -26,12 +21,7 @@ export interface JournalStatesDeps {
 /** While Redis is away every stream meets it; the log says so once in so many ms. */
 const TROUBLE_LINE_MS = 10_000
 
-export function createJournals(
-  settings: Settings,
-  deps: JournalStatesDeps,
-  metrics: Metrics,
-  log: Logger
-): JournalStates {
+export function createJournals(settings: Settings, deps: JournalsParts, metrics: Metrics, log: Logger): JournalStates {
   const { streams, budget } = settings.config
   const { heartbeatMs, stalledMs } = budget
   const onTrouble = noteTrouble(deps.now, metrics, log)
@@ -52,23 +42,23 @@ export function createJournals(
     }
   )
   const { redisUrl } = settings.streams
-  if (redisUrl === undefined) return { journals, sharing: undefined }
+  if (redisUrl === undefined) return journals
   const onReady = () => log.info('streams are shared with other gateways')
-  const redis = createRedisConnection(redisUrl, { onLost: onTrouble, onReady })
+  const redis = new RedisConnection(redisUrl, { onLost: onTrouble, onReady })
   const { retentionMs } = streams
-  const shared = createSharedJournals(redis, {
+  const shared = new SharedJournals(redis, {
     ...streams.redis,
     gateway: deps.newGatewayId(),
     retentionMs,
     runningMs: budget.streamMs + retentionMs
   })
-  const sharing = createJournalSharing(redis, shared, streams.redis.lostMs, {
+  const sharing = new JournalSharing(redis, shared, streams.redis.lostMs, {
     createLog: () => journals.createLog(),
     onCancel: (id) => void journals.cancelOwn(id).catch(onTrouble),
     onTrouble
   })
   journals.join(sharing)
-  return { journals, sharing }
+  return journals
 }
 
 function noteTrouble(now: () => number, metrics: Metrics, log: Logger): (cause: Error) => void {

@@ -75,6 +75,11 @@ export class Journals {
     this.#sharing = sharing
   }
 
+  /** Begins to share, where journals are shared. */
+  async connect(): Promise<void> {
+    await this.#sharing?.connect()
+  }
+
   createLog(): EventLog {
     return this.#shelf.createLog()
   }

@@ -1,17 +1,6 @@
 // The connection to Redis: commands, and channels to listen to; it comes back by itself, and fails at once while it is away.
 import type { RedisArgument } from '@redis/client'
 
-export interface RedisConnection {
-  /** Resolves when Redis answers, or after a moment without it: it is then tried again until `close`. */
-  connect(): Promise<void>
-  /** Sends one command; those of one tick leave in one write. Strings of the reply are buffers. Rejects while Redis is away. */
-  send(...command: RedisArgument[]): Promise<unknown>
-  /** Listens to a channel; after an interruption, too. */
-  subscribe(channel: string, listener: (message: string) => void): Promise<void>
-  unsubscribe(channel: string): Promise<void>
-  close(): void
-}
-
 export interface RedisConnectionDeps {
   /** Told when the connection breaks or can't be made, once until it is there again. Its message names no credential. */
   readonly onLost: (cause: Error) => void
@@ -26,53 +15,81 @@ const SILENT_MS = 10_000
 const PING_MS = 3_000
 const MOST_RETRY_MS = 2_000
 
-type Client = ReturnType<typeof import('@redis/client')['createClient']>
+type Redis = typeof import('@redis/client')
+type Client = ReturnType<Redis['createClient']>
 
-/** @param url `redis://` or `rediss://`, checked; it may hold a password, so no message repeats it */
-export function createRedisConnection(url: string, deps: RedisConnectionDeps): RedisConnection {
-  let client: Client | undefined
-  let listening: Client | undefined
-  let isLost = false
-  let closed = false
-  const ready = () => {
-    isLost = false
-    deps.onReady()
+export class RedisConnection {
+  readonly #url: string
+  readonly #deps: RedisConnectionDeps
+  #client: Client | undefined
+  /** Whoever listens to channels sends nothing else. */
+  #listening: Client | undefined
+  #isLost = false
+  #closed = false
+
+  /** @param url `redis://` or `rediss://`, checked; it may hold a password, so no message repeats it */
+  constructor(url: string, deps: RedisConnectionDeps) {
+    this.#url = url
+    this.#deps = deps
   }
-  const lost = (cause: Error) => {
-    if (!isLost && !closed) deps.onLost(cause)
-    isLost = true
+
+  /** Resolves when Redis answers, or after a moment without it: it is then tried again until `close`. */
+  async connect(): Promise<void> {
+    // most gateways have no Redis, and loading its client takes longer than all the rest
+    const redis = await import('@redis/client')
+    this.#client = this.#create(redis, true)
+    this.#listening = this.#create(redis, false)
+    this.#client.on('ready', () => {
+      this.#isLost = false
+      this.#deps.onReady()
+    })
+    const connected = Promise.all([this.#client.connect(), this.#listening.connect()]).catch(this.#lost)
+    let timer: NodeJS.Timeout | undefined
+    await Promise.race([
+      connected,
+      new Promise((resolve) => {
+        timer = setTimeout(resolve, FIRST_WAIT_MS)
+      })
+    ])
+    clearTimeout(timer)
   }
-  return {
-    async connect() {
-      const { createClient, RESP_TYPES } = await import('@redis/client')
-      const options = {
-        ...{ url, RESP: 2, disableOfflineQueue: true, pingInterval: PING_MS, disableClientInfo: true },
-        maintNotifications: 'disabled',
-        commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
-        socket: { socketTimeout: SILENT_MS, reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, MOST_RETRY_MS) }
-      } satisfies Parameters<typeof createClient>[0]
-      client = createClient(options) as unknown as Client
-      client.on('ready', ready).on('error', lost)
-      listening = createClient({ ...options, disableOfflineQueue: false }) as unknown as Client
-      listening.on('error', lost)
-      const connected = Promise.all([client.connect(), listening.connect()]).catch(lost)
-      let timer: NodeJS.Timeout | undefined
-      await Promise.race([connected, new Promise((resolve) => (timer = setTimeout(resolve, FIRST_WAIT_MS)))])
-      clearTimeout(timer)
-    },
-    async send(...command) {
-      if (client === undefined || closed) throw new Error('there is no connection to Redis')
-      return client.sendCommand(command)
-    },
-    async subscribe(channel, listener) {
-      await listening?.subscribe(channel, (message) => listener(String(message)))
-    },
-    async unsubscribe(channel) {
-      if (!closed) await listening?.unsubscribe(channel)
-    },
-    close() {
-      closed = true
-      for (const one of [client, listening]) if (one?.isOpen) one.destroy()
-    }
+
+  /** Sends one command; those of one tick leave in one write. Strings of the reply are buffers. Rejects while Redis is away. */
+  async send(...command: RedisArgument[]): Promise<unknown> {
+    if (this.#client === undefined || this.#closed) throw new Error('there is no connection to Redis')
+    return this.#client.sendCommand(command)
+  }
+
+  /** Listens to a channel; after an interruption, too. */
+  async subscribe(channel: string, listener: (message: string) => void): Promise<void> {
+    await this.#listening?.subscribe(channel, (message) => listener(String(message)))
+  }
+
+  async unsubscribe(channel: string): Promise<void> {
+    if (!this.#closed) await this.#listening?.unsubscribe(channel)
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const client of [this.#client, this.#listening]) if (client?.isOpen) client.destroy()
+  }
+
+  #create({ createClient, RESP_TYPES }: Redis, disableOfflineQueue: boolean): Client {
+    const client = createClient({
+      url: this.#url,
+      RESP: 2,
+      disableOfflineQueue,
+      disableClientInfo: true,
+      maintNotifications: 'disabled',
+      pingInterval: PING_MS,
+      commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
+      socket: { socketTimeout: SILENT_MS, reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, MOST_RETRY_MS) }
+    }) as unknown as Client
+    return client.on('error', this.#lost)
+  }
+
+  readonly #lost = (cause: Error) => {
+    if (!this.#isLost && !this.#closed) this.#deps.onLost(cause)
+    this.#isLost = true
   }
 }

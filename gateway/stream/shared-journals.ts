@@ -32,32 +32,6 @@ export interface SharedOptions {
 /** An event stands there under the same number already, and it is another one: somebody else has ended this journal. */
 export class SharedConflict extends Error {}
 
-export interface SharedJournals {
-  create(id: string, owner: Omit<SharedOwner, 'gateway'>): Promise<void>
-  /** Adds events, and forgets those before `first`. Throws a `SharedConflict`. */
-  append(id: string, events: readonly SharedEvent[], first: number): Promise<void>
-  /** Undefined where there is no such journal. */
-  findOwner(id: string): Promise<SharedOwner | undefined>
-  /** At most `count` events after `after`. */
-  read(id: string, after: number, count: number): Promise<SharedEvent[]>
-  /** Ends a journal for an owner that is gone, unless something stands at `number` already. */
-  abandon(id: string, number: number, bytes: Buffer): Promise<void>
-  remove(id: string): Promise<void>
-  /** Says that somebody watches here, for a few seconds. */
-  noteViewers(id: string): Promise<void>
-  hasViewers(id: string): Promise<boolean>
-  /** Says that this gateway lives. */
-  noteLife(): Promise<void>
-  lives(gateway: string): Promise<boolean>
-  /** Asks a gateway to cancel, or to forget, one of its journals; false: nobody listens there. */
-  askToCancel(gateway: string, id: string): Promise<boolean>
-  /** Listens to what other gateways ask this one to cancel. */
-  onCancel(listener: (id: string) => void): Promise<void>
-  /** Calls `listener` when a journal has something new. */
-  follow(id: string, listener: () => void): Promise<void>
-  unfollow(id: string): Promise<void>
-}
-
 /** How long a viewer that nobody has confirmed counts, in ms; whoever has viewers confirms them every second. */
 const VIEWERS_MS = 3_000
 const TAKEN = /equal or smaller/
@@ -71,74 +45,129 @@ redis.call('PEXPIRE', KEYS[2], ARGV[4])`
  * A journal is a Redis Stream whose entry `N-0` is event N, so that no event can stand there twice, and whoever ends a
  * journal in its owner's place shuts the owner out by that alone.
  */
-export function createSharedJournals(redis: RedisConnection, options: SharedOptions): SharedJournals {
-  const { keyPrefix, runningMs, retentionMs, lostMs } = options
-  const key = (kind: 'log' | 'owner' | 'viewers' | 'news', id: string) => `${keyPrefix}{${id}}:${kind}`
-  const gatewayKey = (gateway: string) => `${keyPrefix}gateway:${gateway}`
-  const count = async (...command: (string | Buffer)[]) => Number(await redis.send(...command))
-  const expire = (id: string, ms: number) =>
-    Promise.all((['log', 'owner'] as const).map((kind) => redis.send('PEXPIRE', key(kind, id), String(ms))))
-  const read = async (id: string, from: string, to: string, most: number) =>
-    toEvents(await redis.send('XRANGE', key('log', id), from, to, 'COUNT', String(most)))
+export class SharedJournals {
+  readonly #redis: RedisConnection
+  readonly #options: SharedOptions
 
-  async function add(id: string, { number, bytes }: SharedEvent, first: number): Promise<void> {
+  constructor(redis: RedisConnection, options: SharedOptions) {
+    this.#redis = redis
+    this.#options = options
+  }
+
+  async create(id: string, { keyId, api }: Omit<SharedOwner, 'gateway'>): Promise<void> {
+    const { gateway, runningMs } = this.#options
+    await this.#redis.send('HSET', this.#key('owner', id), 'keyId', keyId, 'api', api, 'gateway', gateway)
+    await this.#expire(id, runningMs)
+  }
+
+  /** Adds events, and forgets those before `first`. Throws a `SharedConflict`. */
+  async append(id: string, events: readonly SharedEvent[], first: number): Promise<void> {
+    const { retentionMs, runningMs } = this.#options
+    const ended = events.at(-1)?.bytes === undefined
+    // one write, and Redis does it in this order; whoever is told too much finds nothing
+    await Promise.all([
+      ...events.map((event) => this.#add(id, event, first)),
+      this.#expire(id, ended ? retentionMs : runningMs),
+      this.#redis.send('PUBLISH', this.#key('news', id), '')
+    ])
+  }
+
+  /** Undefined where there is no such journal. */
+  async findOwner(id: string): Promise<SharedOwner | undefined> {
+    const reply = await this.#redis.send('HMGET', this.#key('owner', id), 'keyId', 'api', 'gateway')
+    const [keyId, api, gateway] = (reply as (Buffer | null)[]).map((value) => value?.toString())
+    if (keyId === undefined || api === undefined || gateway === undefined) return undefined
+    return { keyId, api: api as Api, gateway }
+  }
+
+  /** At most `count` events after `after`. */
+  read(id: string, after: number, count: number): Promise<SharedEvent[]> {
+    return this.#range(id, `(${after}-0`, '+', count)
+  }
+
+  /** Ends a journal for an owner that is gone, unless something stands at `number` already. */
+  async abandon(id: string, number: number, bytes: Buffer): Promise<void> {
+    const keys = [this.#key('log', id), this.#key('owner', id)]
+    const values = [`${number}-0`, bytes, `${number + 1}-0`, String(this.#options.retentionMs)]
+    try {
+      await this.#redis.send('EVAL', ABANDON, '2', ...keys, ...values)
+    } catch (cause) {
+      if (!TAKEN.test(String(cause))) throw cause
+    }
+    await this.#redis.send('PUBLISH', this.#key('news', id), '')
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#redis.send('DEL', this.#key('log', id), this.#key('owner', id))
+  }
+
+  /** Says that somebody watches here, for a few seconds. */
+  async noteViewers(id: string): Promise<void> {
+    await this.#redis.send('SET', this.#key('viewers', id), '1', 'PX', String(VIEWERS_MS))
+  }
+
+  async hasViewers(id: string): Promise<boolean> {
+    return Number(await this.#redis.send('EXISTS', this.#key('viewers', id))) > 0
+  }
+
+  /** Says that this gateway lives. */
+  async noteLife(): Promise<void> {
+    const { gateway, lostMs } = this.#options
+    await this.#redis.send('SET', this.#gatewayKey(gateway), '1', 'PX', String(lostMs))
+  }
+
+  async lives(gateway: string): Promise<boolean> {
+    return Number(await this.#redis.send('EXISTS', this.#gatewayKey(gateway))) > 0
+  }
+
+  /** Asks a gateway to cancel, or to forget, one of its journals; false: nobody listens there. */
+  async askToCancel(gateway: string, id: string): Promise<boolean> {
+    return Number(await this.#redis.send('PUBLISH', this.#gatewayKey(gateway), id)) > 0
+  }
+
+  /** Listens to what other gateways ask this one to cancel. */
+  onCancel(listener: (id: string) => void): Promise<void> {
+    return this.#redis.subscribe(this.#gatewayKey(this.#options.gateway), listener)
+  }
+
+  /** Calls `listener` when a journal has something new. */
+  follow(id: string, listener: () => void): Promise<void> {
+    return this.#redis.subscribe(this.#key('news', id), listener)
+  }
+
+  unfollow(id: string): Promise<void> {
+    return this.#redis.unsubscribe(this.#key('news', id))
+  }
+
+  async #add(id: string, { number, bytes }: SharedEvent, first: number): Promise<void> {
     const trim = first > 1 ? ['MINID', '=', `${first}-0`] : []
     const fields = bytes === undefined ? ['end', '1'] : ['event', bytes]
+    const place = `${number}-0`
     try {
-      await redis.send('XADD', key('log', id), ...trim, `${number}-0`, ...fields)
+      await this.#redis.send('XADD', this.#key('log', id), ...trim, place, ...fields)
     } catch (cause) {
       if (!TAKEN.test(String(cause))) throw cause
       // a lost reply makes us send an event twice
-      const [there] = await read(id, `${number}-0`, `${number}-0`, 1)
+      const [there] = await this.#range(id, place, place, 1)
       if (there === undefined || !isSame(there.bytes, bytes)) throw new SharedConflict()
     }
   }
 
-  return {
-    async create(id, { keyId, api }) {
-      await redis.send('HSET', key('owner', id), 'keyId', keyId, 'api', api, 'gateway', options.gateway)
-      await expire(id, runningMs)
-    },
-    async append(id, events, first) {
-      const ended = events.at(-1)?.bytes === undefined
-      // one write, and Redis does it in this order; whoever is told too much finds nothing
-      await Promise.all([
-        ...events.map((event) => add(id, event, first)),
-        expire(id, ended ? retentionMs : runningMs),
-        redis.send('PUBLISH', key('news', id), '')
-      ])
-    },
-    async findOwner(id) {
-      const found = (await redis.send('HMGET', key('owner', id), 'keyId', 'api', 'gateway')) as (Buffer | null)[]
-      if (found.includes(null)) return undefined
-      const [keyId, api, gateway] = found.map(String) as [string, Api, string]
-      return { keyId, api, gateway }
-    },
-    read: (id, after, most) => read(id, `(${after}-0`, '+', most),
-    async abandon(id, number, bytes) {
-      const keys = [key('log', id), key('owner', id)]
-      try {
-        await redis.send('EVAL', ABANDON, '2', ...keys, `${number}-0`, bytes, `${number + 1}-0`, String(retentionMs))
-      } catch (cause) {
-        if (!TAKEN.test(String(cause))) throw cause
-      }
-      await redis.send('PUBLISH', key('news', id), '')
-    },
-    async remove(id) {
-      await redis.send('DEL', key('log', id), key('owner', id))
-    },
-    async noteViewers(id) {
-      await redis.send('SET', key('viewers', id), '1', 'PX', String(VIEWERS_MS))
-    },
-    hasViewers: async (id) => (await count('EXISTS', key('viewers', id))) > 0,
-    async noteLife() {
-      await redis.send('SET', gatewayKey(options.gateway), '1', 'PX', String(lostMs))
-    },
-    lives: async (gateway) => (await count('EXISTS', gatewayKey(gateway))) > 0,
-    askToCancel: async (gateway, id) => (await count('PUBLISH', gatewayKey(gateway), id)) > 0,
-    onCancel: (listener) => redis.subscribe(gatewayKey(options.gateway), listener),
-    follow: (id, listener) => redis.subscribe(key('news', id), listener),
-    unfollow: (id) => redis.unsubscribe(key('news', id))
+  async #range(id: string, from: string, to: string, count: number): Promise<SharedEvent[]> {
+    return toEvents(await this.#redis.send('XRANGE', this.#key('log', id), from, to, 'COUNT', String(count)))
+  }
+
+  async #expire(id: string, ms: number): Promise<void> {
+    const keys = [this.#key('log', id), this.#key('owner', id)]
+    await Promise.all(keys.map((key) => this.#redis.send('PEXPIRE', key, String(ms))))
+  }
+
+  #key(kind: 'log' | 'owner' | 'viewers' | 'news', id: string): string {
+    return `${this.#options.keyPrefix}{${id}}:${kind}`
+  }
+
+  #gatewayKey(gateway: string): string {
+    return `${this.#options.keyPrefix}gateway:${gateway}`
   }
 }
 

@@ -6,7 +6,7 @@ import { INGRESS_PROFILES } from '../constructs/ingress-profiles/catalog.ts'
 import type { WayIn } from '../constructs/ingress-profiles/profile.ts'
 import type { Region } from '../schema.ts'
 import { scaleGateway } from './autoscaling.ts'
-import { engineKeysOf, gatewayConfigOf, type PlacedModel } from './gateway-config.ts'
+import { engineKeysOf, gatewayConfigOf, type PlacedModel, streamSecretsOf } from './gateway-config.ts'
 import { keepAliveOf } from './way-in.ts'
 
 /** The gateway in front of the placed models, in `scope`. */
@@ -17,7 +17,7 @@ export function deployGateway(
   budget: TimeBudget['gateway'],
   wayIn: WayIn
 ): Gateway {
-  const { autoscaling, ...settings } = region.gateway
+  const { autoscaling, streams, ...settings } = region.gateway
   const profile = INGRESS_PROFILES[region.ingress.controller]
   const gateway = new Gateway(scope, 'Gateway', {
     ...settings,
@@ -26,6 +26,7 @@ export function deployGateway(
     name: wayIn.serviceName,
     config: { ...gatewayConfigOf(region, placed), ...keepAliveOf(profile, wayIn) },
     engineKeys: engineKeysOf(placed),
+    streamSecrets: streamSecretsOf(streams),
     budget,
     serviceAnnotations: profile.serviceAnnotations(wayIn)
   })

@@ -1,7 +1,8 @@
 // The schema of a region's gateway.
 import { z } from 'zod'
 import { gatewayScalingSchema } from './autoscaling.ts'
-import { crossCheck, image, pickValid, secretKey } from './parts.ts'
+import { crossCheck, image, type Problem, pickValid, secretKey } from './parts.ts'
+import { streamsSchema } from './streams.ts'
 
 const gatewayShape = z.strictObject({
   image,
@@ -15,7 +16,9 @@ const gatewayShape = z.strictObject({
   memoryMiB: z.int().min(128).max(65_536).exactOptional(),
   /** Largest request body in bytes; gateway and ingress agree on it. */
   maxBodyBytes: z.int().min(1024).max(1_073_741_824).default(10_485_760),
-  corsOrigins: z.array(z.string().min(1)).max(256).exactOptional()
+  corsOrigins: z.array(z.string().min(1)).max(256).exactOptional(),
+  /** Resumable streams. Default: in memory, with the gateway's own bounds. */
+  streams: streamsSchema.exactOptional()
 })
 
 /** What a pod has when the stack says nothing (`GatewayContainerProps`). */
@@ -26,7 +29,11 @@ const MEBIBYTE = 1024 * 1024
 
 /** A region's gateway, its memory held against the bodies that it takes. */
 export const gatewaySchema = crossCheck(gatewayShape, (written) => {
-  const { maxBodyBytes, memoryMiB = DEFAULT_MEMORY_MIB } = pickValid(gatewayShape, written)
+  const { maxBodyBytes, memoryMiB = DEFAULT_MEMORY_MIB, streams } = pickValid(gatewayShape, written)
+  return [...findBodyProblems(maxBodyBytes, memoryMiB), ...findStreamProblems(streams?.maxTotalBytes, memoryMiB)]
+})
+
+function findBodyProblems(maxBodyBytes: number | undefined, memoryMiB: number): Problem[] {
   if (maxBodyBytes === undefined || maxBodyBytes * LARGEST_BODIES <= memoryMiB * MEBIBYTE) return []
   const needed = Math.ceil((maxBodyBytes * LARGEST_BODIES) / MEBIBYTE)
   return [
@@ -35,4 +42,15 @@ export const gatewaySchema = crossCheck(gatewayShape, (written) => {
       `${LARGEST_BODIES} bodies of ${maxBodyBytes} bytes don't fit into memoryMiB ${memoryMiB}, and whoever has a key may send them; raise memoryMiB to ${needed}, or lower it`
     ]
   ]
-})
+}
+
+function findStreamProblems(maxTotalBytes: number | undefined, memoryMiB: number): Problem[] {
+  if (maxTotalBytes === undefined || maxTotalBytes * 2 <= memoryMiB * MEBIBYTE) return []
+  const needed = Math.ceil((maxTotalBytes * 2) / MEBIBYTE)
+  return [
+    [
+      ['streams', 'maxTotalBytes'],
+      `${maxTotalBytes} bytes of streams take more than half of memoryMiB ${memoryMiB}; raise memoryMiB to ${needed}, or lower it`
+    ]
+  ]
+}
