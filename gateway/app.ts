@@ -138,11 +138,8 @@ function createStates(settings: Settings, log: Logger): States {
     inFlightOf: (name) => pool.inFlight(name),
     hasEngine: (name) => pool.healthyCount(name) > 0
   })
-  const metrics = createMetrics({
-    queues: () => queue.snapshot(),
-    engines: () => pool.snapshot(),
-    journals: () => journals.snapshot()
-  })
+  const sources = { queues: queue.snapshot, engines: pool.snapshot, journals: () => journals.snapshot() }
+  const metrics = createMetrics(sources)
   const journals = createJournals(settings, { now, newGatewayId: randomUUID, newSecret }, metrics, log)
   return { pool, queue, watches: createWatches(config.budget, { now }), client, metrics, journals }
 }

@@ -21,7 +21,7 @@ export interface JournalsParts {
 /** While Redis is away every stream meets it; the log says so once in so many ms. */
 const TROUBLE_LINE_MS = 10_000
 
-export function createJournals(settings: Settings, deps: JournalsParts, metrics: Metrics, log: Logger): JournalStates {
+export function createJournals(settings: Settings, deps: JournalsParts, metrics: Metrics, log: Logger): Journals {
   const { streams, budget } = settings.config
   const { heartbeatMs, stalledMs } = budget
   const onTrouble = noteTrouble(deps.now, metrics, log)
