@@ -4,7 +4,6 @@ import { TASKS } from './engine-routes.ts'
 import { streamsSchema } from './stream-limits.ts'
 import { timeBudgetSchema } from './time-budget.ts'
 
-export { TASKS, type Task } from './engine-routes.ts'
 export { streamLimits } from './stream-limits.ts'
 export { deriveTimeBudget, type TimeBudget, type TimeBudgetInput, timeBudgetSchema } from './time-budget.ts'
 
@@ -84,6 +83,15 @@ const name = z
     'use letters, digits and ._:/- (at most 128), starting with a letter or digit'
   )
 
+/** What a model is for, each task once. */
+export const tasksSchema = z
+  .array(z.enum(TASKS))
+  .min(1)
+  .refine((tasks) => new Set(tasks).size === tasks.length, { error: 'a task stands here twice' })
+
+/** The default of `maxUploadBytes`: OpenAI's limit of an audio file, and vLLM's (`VLLM_MAX_AUDIO_CLIP_FILESIZE_MB`). */
+export const MAX_UPLOAD_BYTES = 26_214_400
+
 const modelSchema = z.strictObject({
   /** The name that clients send and that the engine serves (`--served-model-name`). */
   name,
@@ -95,11 +103,7 @@ const modelSchema = z.strictObject({
    * What the model is for, and so which routes it answers on; another route is refused here, before an engine is asked.
    * `generate`: chat, completions, responses, messages; `embed`: embeddings; `score`: score and rerank; `transcribe`: audio.
    */
-  tasks: z
-    .array(z.enum(TASKS))
-    .min(1)
-    .refine((tasks) => new Set(tasks).size === tasks.length, { error: 'a task stands here twice' })
-    .default(['generate'])
+  tasks: tasksSchema.default(['generate'])
 })
 
 const originSchema = z
@@ -153,8 +157,8 @@ export const configSchema = z.strictObject({
     .prefault({}),
   /** The largest request body, in bytes; a larger one gets 413. So much of an upload is held, at most, to find its model. */
   maxBodyBytes: z.int().min(1024).max(1_073_741_824).default(10_485_760),
-  /** The largest upload of audio, in bytes, which passes through without being held; 25 MiB is OpenAI's limit and vLLM's. */
-  maxUploadBytes: z.int().min(1024).max(1_073_741_824).default(26_214_400),
+  /** The largest form with audio, in bytes; it passes through without being held. */
+  maxUploadBytes: z.int().min(1024).max(1_073_741_824).default(MAX_UPLOAD_BYTES),
   /**
    * How long a connection is kept for its next request. It must be longer than whatever is in front keeps it, or a
    * request meets the close; common proxies drop it after 60 s, cloud load balancers after minutes.

@@ -35,6 +35,9 @@ const FALSE = /^(?:false|f|0|off|no|n)$/i
 const refuse = (message: string, param?: string) =>
   new GatewayError('invalid_request', { message, ...(param === undefined ? {} : { param }) })
 
+const tooLarge = (maxBytes: number) =>
+  new GatewayError('body_too_large', { message: `The form is larger than ${maxBytes} bytes.` })
+
 /** Resolves once the form is whole, or its model known and `passBytes` held; rejects with a `GatewayError`. */
 export async function readForm(source: IncomingMessage, options: FormOptions): Promise<Form> {
   const form = new Form(source, options)
@@ -47,6 +50,8 @@ export class Form implements Fields {
   readonly #options: FormOptions
   readonly #fields: [name: string, value: string][] = []
   #held: Buffer[] = []
+  #heldBytes = 0
+  /** Of the whole form, so far. */
   #bytes = 0
   #copying: Promise<void> = Promise.resolve()
   #isWhole = false
@@ -62,7 +67,11 @@ export class Form implements Fields {
     this.#options = options
     const parser = this.#createParser()
     source.on('error', () => this.#fail(refuse('The request body broke off.')))
-    if (parser !== undefined) source.pipe(parser)
+    if (parser === undefined) return
+    // whoever says so beforehand need not send it
+    if (Number(source.headers['content-length'] ?? 0) > options.maxBytes) this.#fail(tooLarge(options.maxBytes))
+    source.on('data', (bytes: Buffer) => this.#count(bytes.length))
+    if (this.#failure === undefined) source.pipe(parser)
   }
 
   get ready(): Promise<void> {
@@ -133,7 +142,6 @@ export class Form implements Fields {
     this.#held.push(this.#writeHead(part))
     for await (const bytes of file as AsyncIterable<Buffer>) {
       if (this.#failure !== undefined) return
-      this.#count(bytes.length)
       if (this.#rest === undefined) await this.#hold(bytes)
       else await write(this.#rest, bytes)
     }
@@ -143,19 +151,21 @@ export class Form implements Fields {
   }
 
   #count(bytes: number): void {
-    const { maxBytes, maxHeldBytes } = this.#options
+    const { maxBytes } = this.#options
     this.#bytes += bytes
-    if (this.#bytes > maxBytes)
-      throw new GatewayError('body_too_large', { message: `The file is larger than ${maxBytes} bytes.` })
-    if (this.#bytes <= maxHeldBytes || this.get('model') !== undefined) return
-    throw new GatewayError('body_too_large', {
-      message: `Send the field model before a file that is larger than ${maxHeldBytes} bytes: it is passed on as it comes, to an engine of its model.`
-    })
+    if (this.#bytes > maxBytes) this.#fail(tooLarge(maxBytes))
   }
 
   async #hold(bytes: Buffer): Promise<void> {
+    const { passBytes, maxHeldBytes } = this.#options
     this.#held.push(bytes)
-    if (this.#bytes <= this.#options.passBytes || this.get('model') === undefined) return
+    this.#heldBytes += bytes.length
+    const isKnown = this.get('model') !== undefined
+    if (this.#heldBytes > maxHeldBytes && !isKnown) {
+      const message = `Send the field model before a file that is larger than ${maxHeldBytes} bytes: it is passed on as it comes, to an engine of its model.`
+      throw new GatewayError('body_too_large', { message })
+    }
+    if (this.#heldBytes <= passBytes || !isKnown) return
     this.#ready.resolve()
     await this.#begun.promise
   }

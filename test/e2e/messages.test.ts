@@ -112,6 +112,13 @@ describe.each(WAYS)('by way of %s,', (way) => {
     })
   })
 
+  it('an engine’s refusal keeps its words, in Anthropic’s body', async () => {
+    const response = await post({ max_tokens: 90_000 })
+    expect(response.status).toBe(400)
+    const { error } = await jsonOf(response)
+    expect(error).toEqual({ type: 'invalid_request_error', message: expect.stringContaining('maximum context length') })
+  })
+
   it('max_tokens is required, as in Anthropic’s API', async () => {
     const response = await post({})
     expect([response.status, (await jsonOf(response)).error.message]).toEqual([400, 'max_tokens is required.'])

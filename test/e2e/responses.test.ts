@@ -115,6 +115,21 @@ describe.each(WAYS)('by way of %s,', (way) => {
     expect(text).not.toContain('[DONE]')
   })
 
+  it('an answer that never begins ends after heartbeats with an event that has the first number', async () => {
+    await using quiet = await startGateway({
+      engines: [{ faults: [{ kind: 'stall', afterTokens: 0 }] }],
+      config: { budget: { connectMs: 100, heartbeatMs: 50, firstTokenMs: 400 } }
+    })
+    const response = await chat(quiet.address, {
+      path: '/v1/responses',
+      body: { ...ASKED, max_output_tokens: 9, stream: true }
+    })
+    const events = (await response.text()).trim().split('\n\n')
+    expect(events.slice(0, -1)).toEqual(events.slice(0, -1).map(() => ': heartbeat'))
+    expect(events.at(-1)).toContain('"code":"ttft_timeout"')
+    expect(events.at(-1)).toContain('"sequence_number":0')
+  })
+
   it.each([
     ['is shut down', { kind: 'abort', afterTokens: 0 }],
     ['dies', { kind: 'reset', afterTokens: 0 }],
