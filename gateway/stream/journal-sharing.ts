@@ -44,8 +44,7 @@ export class JournalSharing {
 
   /** Mirrors a journal from now on; rejects where others could not find it. */
   async share(journal: Journal): Promise<void> {
-    const { api, principal } = journal.call
-    await within(ANSWER_MS, this.#shared.create(journal.id, { keyId: principal.keyId, api }))
+    await within(ANSWER_MS, this.#shared.create(journal.id, journal.owner))
     this.#mirrors.add(new JournalMirror(journal, this.#shared, this.#deps.onTrouble))
   }
 

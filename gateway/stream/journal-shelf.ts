@@ -31,10 +31,9 @@ export class Kept {
   asking = false
 
   constructor(source: Journal | DistantJournal, nowMs: number) {
-    const { keyId, api } = source instanceof Journal ? { ...source.call.principal, ...source.call } : source.owner
     this.id = source.id
-    this.keyId = keyId
-    this.api = api
+    this.keyId = source.owner.keyId
+    this.api = source.owner.api
     this.log = source.log
     this.own = source instanceof Journal ? source : undefined
     this.distant = source instanceof Journal ? undefined : source

@@ -3,6 +3,7 @@ import type { Call, Headers, Sink } from '../call.ts'
 import type { Api } from '../engine-routes.ts'
 import { ERROR_SHAPES } from '../error-shapes.ts'
 import type { GatewayError } from '../errors.ts'
+import { letBodyGo } from './answer-relay.ts'
 import type { EventLog } from './event-log.ts'
 import { findEventEnd, withEventId } from './sse.ts'
 
@@ -27,13 +28,18 @@ export class Journal implements Sink {
   #head: Headers | undefined
   #refusal: GatewayError | undefined
   #onGone: (() => void) | undefined
-  /** The figures of the stream, which go with the event after them. */
+  /** The figures of the stream, a line in the event after them. */
   #comment: Buffer = NOTHING
 
   constructor(id: string, call: Call, log: EventLog) {
     this.id = id
     this.call = call
     this.log = log
+  }
+
+  /** The API key that began it, and whose shapes its events have. */
+  get owner(): { readonly keyId: string; readonly api: Api } {
+    return { keyId: this.call.principal.keyId, api: this.call.api }
   }
 
   get state(): JournalState {
@@ -81,7 +87,7 @@ export class Journal implements Sink {
 
   #keep(bytes: Buffer, start: number, end: number): void {
     if (bytes[start] === COLON) {
-      if (bytes.indexOf(TIMING, start) === start) this.#comment = Buffer.from(bytes.subarray(start, end))
+      if (bytes.indexOf(TIMING, start) === start) this.#comment = Buffer.from(bytes.subarray(start, end - 1))
       return
     }
     const number = this.log.last + 1
@@ -116,6 +122,8 @@ export class Journal implements Sink {
 
   #close(state: JournalState): void {
     this.#state = state
+    // a refused request still has its body, and the journal may stay for long
+    letBodyGo(this.call)
     this.log.end()
   }
 }

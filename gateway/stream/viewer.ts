@@ -1,9 +1,9 @@
 // One reader of a journal: takes its events at its own pace, is kept awake while there are none, and told when they end.
-import type { Headers, Sink } from '../call.ts'
+import type { Sink } from '../call.ts'
 import { GatewayError } from '../errors.ts'
 import type { EventLog } from './event-log.ts'
 import type { Journal } from './journal.ts'
-import { HEARTBEAT, SSE_HEADERS } from './sse.ts'
+import { SSE_HEADERS } from './sse.ts'
 
 export interface ViewerOptions {
   /** The number of the last event that the reader has; 0 for none. */
@@ -24,6 +24,12 @@ export interface ViewerDeps {
   /** Told once. */
   readonly onEnd: (viewer: Viewer, end: ViewerEnd) => void
 }
+
+/**
+ * A line and no event: the blank line after it would end one, and clients of OpenAI's make an empty event of that once they
+ * have seen an `id:` (openai-python 3, `SSEDecoder.decode`).
+ */
+const BEAT = Buffer.from(': heartbeat\n')
 
 /** More than this is not gathered for one write. */
 const STRETCH_BYTES = 65_536
@@ -68,7 +74,10 @@ export class Viewer {
       return
     }
     this.#log.follow(this.#onNews)
-    if (this.#begins === undefined) this.#open({})
+    if (this.#begins === undefined) {
+      this.#sink.head(200, SSE_HEADERS)
+      this.#write(Buffer.from(`retry: ${this.#options.retryMs}\n\n`))
+    }
     this.#pull()
   }
 
@@ -77,7 +86,7 @@ export class Viewer {
     if (this.#over || !this.#sink.headSent) return
     const silentMs = nowMs - this.#sentAtMs
     if (this.#full && silentMs > this.#options.stalledMs) this.stop(new GatewayError('slow_reader'))
-    else if (!this.#full && silentMs >= this.#options.heartbeatMs) this.#write(HEARTBEAT)
+    else if (!this.#full && silentMs >= this.#options.heartbeatMs) this.#write(BEAT)
   }
 
   /** Ends it early with an error that the reader sees; without one its connection just ends, and it may come again. */
@@ -86,11 +95,6 @@ export class Viewer {
     if (error === undefined) this.#sink.end()
     else this.#sink.fail(error, this.#seen)
     this.#finish('cut')
-  }
-
-  #open(headers: Headers): void {
-    this.#sink.head(200, { ...SSE_HEADERS, ...headers })
-    this.#write(Buffer.from(`retry: ${this.#options.retryMs}\n\n`))
   }
 
   #pull(): void {
@@ -125,7 +129,8 @@ export class Viewer {
     }
     if (!journal.headSent) return false
     this.#begins = undefined
-    this.#open(journal.headers ?? {})
+    // no `retry:` for a POST, which no browser repeats by itself
+    this.#sink.head(200, { ...SSE_HEADERS, ...journal.headers })
     return true
   }
 

@@ -1,15 +1,15 @@
 import { spawn } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { KEY, MODEL, startGateway, type TestGateway } from '../helpers/gateway.ts'
+import { KEY, MODEL, QUICK, startGateway, type TestGateway } from '../helpers/gateway.ts'
 import { findProgram, isMissing } from '../helpers/program.ts'
 
 const PYTHON = findProgram('.cache/python/bin/python')
 
 /** What an application developer writes: only the base URL and the key are ours. */
 const STREAM = `
-import sys
+import json, sys
 from openai import OpenAI
-client = OpenAI(base_url=sys.argv[1] + "/v1", api_key=sys.argv[2], max_retries=0)
+client = OpenAI(base_url=sys.argv[1] + "/v1", api_key=sys.argv[2], max_retries=0, default_headers=json.loads(sys.argv[4]))
 messages = [{"role": "user", "content": "Tell me of rivers."}]
 stream = client.chat.completions.create(model=sys.argv[3], messages=messages, stream=True, max_tokens=40)
 try:
@@ -26,8 +26,8 @@ beforeAll(async () => {
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
 
-function run(key: string): Promise<{ code: number | null; output: string }> {
-  const child = spawn(PYTHON ?? 'python3', ['-c', STREAM, gateway.address, key, MODEL])
+function run(key: string, address = gateway.address, headers = {}): Promise<{ code: number | null; output: string }> {
+  const child = spawn(PYTHON ?? 'python3', ['-c', STREAM, address, key, MODEL, JSON.stringify(headers)])
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (output += bytes))
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, output })))
@@ -39,6 +39,16 @@ describe.skipIf(isMissing(PYTHON, 'tests with the Python SDK', remedy))('the off
     const { code, output } = await run(KEY)
     expect(output.split(' ').length).toBeGreaterThan(10)
     expect(code).toBe(0)
+  })
+
+  it('streams what can be resumed, over heartbeats between its numbered events', async () => {
+    const budget = { heartbeatMs: 20 }
+    await using slow = await startGateway({ engines: [{ pace: { ...QUICK, interTokenMs: 60 } }], config: { budget } })
+    const { code, output } = await run(KEY, slow.address, { 'x-sluice-resumable': '1', 'x-sluice-timing': '1' })
+    expect(output).not.toContain('raised')
+    expect(output.split(' ').length).toBeGreaterThan(10)
+    expect(code).toBe(0)
+    expect(await slow.metric('sluice_stream_views_total', { end: 'complete' })).toBe(1)
   })
 
   it('raises when the key is not known', async () => {

@@ -74,7 +74,8 @@ export function visit(address: string, url: string, options: VisitOptions = {}):
 function toEvents(bytes: Buffer): string[] {
   const text = bytes.toString()
   const whole = text.slice(0, text.lastIndexOf('\n\n') + 2)
-  return whole.split(/(?<=\n\n)/).filter((event) => event !== '' && !/^(retry|:)/.test(event))
+  const events = whole.replaceAll(': heartbeat\n', '').split(/(?<=\n\n)/)
+  return events.filter((event) => event !== '' && !event.startsWith('retry'))
 }
 
 /** The `id:` of an event. */

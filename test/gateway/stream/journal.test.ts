@@ -40,7 +40,12 @@ describe('a journal', () => {
 
   it('keeps no comment but the figures at the end, which have no number of their own', () => {
     write(HEARTBEAT.toString(), ': keep-alive\n\n', 'data: a\n\n', ': sluice tokens=1\n\n', 'data: [DONE]\n\n')
-    expect(kept()).toBe('data: a\nid: 1\n\n: sluice tokens=1\n\ndata: [DONE]\nid: 2\n\n')
+    expect(kept()).toBe('data: a\nid: 1\n\n: sluice tokens=1\ndata: [DONE]\nid: 2\n\n')
+  })
+
+  it('lets the body of its request go, also when the request was refused', () => {
+    journal.fail(new GatewayError('queue_timeout'), 0)
+    expect(journal.call.body.bytes).toHaveLength(0)
   })
 
   it('never asks its engine to wait', () => {
@@ -94,7 +99,7 @@ describe('a viewer', () => {
     nowMs = 1_000
     viewer.tick(nowMs)
     viewer.tick(nowMs)
-    expect(sink.text).toBe('retry: 500\n\n: heartbeat\n\n')
+    expect(sink.text).toBe('retry: 500\n\n: heartbeat\n')
   })
 
   it('that takes nothing for too long is given up, and the journal is not', () => {
@@ -147,8 +152,9 @@ describe('the viewer whose request began the journal', () => {
     viewer.tick(60_000)
     expect(sink.status).toBeUndefined()
     journal.head(200, { 'server-timing': 'queue;dur=1' })
-    journal.flush()
+    write('data: a\n\n')
     expect([sink.status, sink.headers['server-timing']]).toEqual([200, 'queue;dur=1'])
+    expect(sink.text).toBe('data: a\nid: 1\n\n')
   })
 
   it.each(['fails', 'is cancelled'])('gets a status when the request %s before there is an answer', (how) => {
