@@ -90,8 +90,13 @@ function principalOf(request: FastifyRequest): Principal {
 }
 
 /** Not async: a function that waits keeps all that it has ever held, the body among it, for as long as the answer takes. */
-function answer(path: EnginePath, request: FastifyRequest, reply: FastifyReply, deps: OpenAiDeps): void {
-  begin(receive(path, request, deps), request, reply, deps)
+function answer(
+  path: EnginePath,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  deps: OpenAiDeps
+): void | Promise<void> {
+  return begin(receive(path, request, deps), request, reply, deps)
 }
 
 /** The call of a request, which from then on holds nothing of its body: the call has the bytes that go upstream. */
@@ -119,7 +124,7 @@ async function answerForm(
     passBytes: Math.min(PASS_BYTES, deps.maxBodyBytes)
   })
   reply.raw.once('close', () => form.drop())
-  begin(toFormCall(asked, form, deps), request, reply, deps)
+  await begin(toFormCall(asked, form, deps), request, reply, deps)
 }
 
 function received(path: EnginePath, request: FastifyRequest, deps: OpenAiDeps): Received {
@@ -127,13 +132,14 @@ function received(path: EnginePath, request: FastifyRequest, deps: OpenAiDeps): 
   return { id, path, headers, principal: principalOf(request), acceptedAtMs: deps.now() }
 }
 
-function begin(call: Call, request: FastifyRequest, reply: FastifyReply, deps: OpenAiDeps): void {
-  const isResumable = call.stream && request.headers[HEADERS.resumable] === '1'
+function begin(call: Call, request: FastifyRequest, reply: FastifyReply, deps: OpenAiDeps): void | Promise<void> {
+  // an upload that still flows is lost with its connection, and its answer with it
+  const isResumable = call.stream && call.body.rest === undefined && request.headers[HEADERS.resumable] === '1'
   letHeadersGo(request.raw)
   const { api, maxTokens } = call
   const headers = { ...(reply.getHeaders() as Headers) }
   if (maxTokens !== undefined) headers[HEADERS.maxTokens] = String(maxTokens)
+  if (isResumable) return answerResumably(call, reply, headers, deps)
   reply.hijack()
-  if (isResumable) void answerResumably(call, reply, headers, deps)
-  else deps.exchange(call, new HttpSink(reply.raw, { headers, api, stalledMs: deps.stalledMs }))
+  deps.exchange(call, new HttpSink(reply.raw, { headers, api, stalledMs: deps.stalledMs }))
 }

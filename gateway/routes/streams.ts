@@ -90,15 +90,10 @@ export async function answerResumably(
   headers: Headers,
   deps: Omit<StreamsDeps, keyof ToCallOptions>
 ): Promise<void> {
-  const options = { headers, api: call.api, stalledMs: deps.stalledMs }
-  try {
-    const { journal, url } = await start(call, deps)
-    const sink = new HttpSink(reply.raw, { ...options, headers: { ...headers, [HEADERS.stream]: url } })
-    deps.journals.watch(journal, sink, 0, journal)
-  } catch (cause) {
-    const error = cause instanceof GatewayError ? cause : new GatewayError('internal_error', { cause })
-    new HttpSink(reply.raw, options).fail(error, 0)
-  }
+  const { journal, url } = await start(call, deps)
+  const options = { headers: { ...headers, [HEADERS.stream]: url }, api: call.api, stalledMs: deps.stalledMs }
+  reply.hijack()
+  deps.journals.watch(journal, new HttpSink(reply.raw, options), 0, journal)
 }
 
 async function start(call: Call, deps: Pick<StreamsDeps, 'journals' | 'urls' | 'exchange'>) {

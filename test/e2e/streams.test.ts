@@ -432,6 +432,15 @@ describe('a POST that asks for it', () => {
     expect((await jsonOf(response)).error.code).toBe('engine_refused')
   })
 
+  it('is refused and counted when there are too many streams', async () => {
+    const streams = { maxJournals: 1, maxJournalsPerKey: 1 }
+    await using narrow = await startGateway({ engines: [BIG], config: { streams } })
+    await beginStream(narrow.address, { body: LONG })
+    const response = await chat(narrow.address, resumable(SHORT))
+    expect([response.status, (await jsonOf(response)).error.code]).toEqual([429, 'too_many_streams'])
+    expect(await narrow.metric('sluice_refusals_total', { code: 'too_many_streams' })).toBe(1)
+  })
+
   it('shows the figures of its stream where it asked for them', async () => {
     const text = await (await chat(gateway.address, resumable(SHORT, { 'x-sluice-timing': '1' }))).text()
     expect(text).toMatch(
