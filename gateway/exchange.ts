@@ -1,4 +1,5 @@
 // ONE request from admission to outcome. Read this file first: it alone knows the order of the steps.
+import type { Readable } from 'node:stream'
 import type { Queue } from './admission/queue.ts'
 import type { Call, EngineHandler, Lease, Outcome, RequestRecord, Sink } from './call.ts'
 import { GatewayError } from './errors.ts'
@@ -64,8 +65,10 @@ function finish(outcome: Outcome, call: Call, sink: Sink, meter: Meter, deps: Ex
   }
 }
 
-/** An engine that has had a part of a body that is passed on as it comes was the last one. */
 const mayRetry = (outcome: Outcome, { body }: Call) =>
-  outcome.kind === 'error' && outcome.retryable && body.rest?.readableDidRead !== true
+  outcome.kind === 'error' && outcome.retryable && (body.rest === undefined || isUntouched(body.rest))
+
+/** Nothing of a body that is passed on as it comes has gone to an engine yet. */
+const isUntouched = (rest: Readable) => !rest.readableDidRead && !rest.destroyed
 
 const refuse = (error: GatewayError): Outcome => ({ kind: 'error', error, engineFault: false, retryable: false })

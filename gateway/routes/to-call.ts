@@ -78,6 +78,8 @@ export function toFormCall(received: Received, form: Form, options: ToCallOption
     stream: asked.stream,
     ...(n === undefined ? {} : { n }),
     ...(hidesUsage || asksForUsage ? { stream_include_usage: true } : {}),
+    // without the field before it an engine ignores this one; with ours it would show usage in every chunk
+    ...(hidesUsage ? { stream_continuous_usage_stats: false } : {}),
     ...asked.cap.fields
   }
   return freeze(received, route, asked, { body: form.toBody(ours), hidesUsage })

@@ -41,7 +41,7 @@ export class EventRelay implements AnswerRelay, EventVisitor {
   data(bytes: Buffer, start: number, end: number, frameStart: number, frameEnd: number): Outcome | undefined {
     if (this.#done) return undefined
     if (!this.#cutter.push(bytes, this, start, end))
-      this.#outcome = this.#failed(`the engine sent an event larger than ${this.#reader.maxEventBytes} bytes`)
+      this.#outcome = this.#failed(`the engine sent an event larger than ${this.#reader.maxEventBytes / 1_048_576} MiB`)
     const untouched = this.#run === bytes && this.#from === start && this.#to === end
     if (frameStart !== -1 && untouched && this.#context.sink.writeFrames !== undefined)
       this.#keepFrames(bytes, frameStart, frameEnd)

@@ -165,6 +165,25 @@ describe.each(WAYS)('by way of %s,', (way) => {
       expect([status, JSON.parse(body).usage.seconds]).toEqual([200, Math.ceil((4 * MIB) / 32_000)])
     })
 
+    it('may be larger than a body of JSON', async () => {
+      const response = await post([MODEL_PART, ['file', Buffer.alloc(12 * MIB, 1)]])
+      expect([response.status, (await jsonOf(response)).usage.seconds]).toEqual([200, Math.ceil((12 * MIB) / 32_000)])
+    })
+
+    it('is asked of no other engine once one has had a part of it', async () => {
+      for (const engine of gateway.engines) engine.setFaults([{ kind: 'status', status: 503 }])
+      const response = await post([MODEL_PART, ['file', Buffer.alloc(3 * MIB, 1)]])
+      expect([response.status, (await jsonOf(response)).error.code]).toEqual([503, 'engine_overloaded'])
+      await until('it is told', () => lastLog() !== undefined)
+      expect(lastLog()).toMatchObject({ attempts: 1, maxTokens: 300 })
+    })
+
+    it('goes to another engine while none has had a part of it', async () => {
+      await gateway.engines[0]?.close()
+      for (let tries = 0; tries < 4; tries++)
+        expect((await post([MODEL_PART, ['file', Buffer.alloc(3 * MIB, 1)]])).status).toBe(200)
+    })
+
     it('frees the engine when its client leaves in the middle', async () => {
       const { sent } = upload()
       sent.write(Buffer.alloc(3 * MIB, 1))
