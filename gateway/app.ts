@@ -1,22 +1,26 @@
 // The composition root: creates every stateful object once, wires them, and registers the routes.
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createCatalog } from './admission/catalog.ts'
 import { createKeys } from './admission/keys.ts'
 import { createQueue, type Queue } from './admission/queue.ts'
+import { createStreamUrls } from './admission/stream-urls.ts'
 import type { Call, RequestRecord, Sink } from './call.ts'
 import type { Settings } from './config.ts'
 import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
 import { type DrainDeps, drain, type Phase } from './drain.ts'
 import { GatewayError } from './errors.ts'
 import { exchange } from './exchange.ts'
+import { createJournals } from './journal-states.ts'
 import { registerOpenAiRoutes } from './routes/openai.ts'
 import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
+import { registerStreamRoutes } from './routes/streams.ts'
 import { wantsWebSocket } from './routes/websocket/handshake.ts'
 import { acceptWebSockets, type WebSocketDeps, type WebSockets } from './routes/websocket/upgrade.ts'
 import { createServer, readRequestId, type Server } from './server.ts'
+import type { Journals } from './stream/journals.ts'
 import { createWatches, type Watches } from './stream/watch.ts'
 import { logRequest } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
@@ -44,16 +48,18 @@ interface States {
   readonly watches: Watches
   readonly client: Client
   readonly metrics: Metrics
+  readonly journals: Journals
 }
 
 const now = () => performance.now()
+const newSecret = () => randomBytes(32)
 const nowSeconds = () => Math.floor(Date.now() / 1000)
 const newId = () => `req_${randomUUID()}`
 
 export function createApp(settings: Settings, log: Logger): App {
   const { config } = settings
   let phase: Phase = 'serving'
-  const states = createStates(config, log)
+  const states = createStates(settings, log)
   const { http, openResponses } = createServer(config, {
     newId,
     upgrades: wantsWebSocket,
@@ -67,18 +73,20 @@ export function createApp(settings: Settings, log: Logger): App {
   const close = async () => {
     for (const stop of stops) stop()
     states.pool.close()
-    states.watches.close()
     sockets.close()
     await http.close()
+    await states.journals.close()
+    states.watches.close()
     await states.client.destroy()
   }
   const onPhase = (next: Phase) => {
     phase = next
     log.info({ phase, openRequests: states.watches.size }, 'drain')
+    if (phase === 'closing') states.journals.releaseDistant()
   }
   return {
     readiness,
-    listen: () => http.listen({ ...config.listen }),
+    listen: () => states.journals.connect().then(() => http.listen({ ...config.listen })),
     close,
     async drain() {
       await drain(deriveTimeBudget(config.budget).gateway, {
@@ -94,10 +102,10 @@ export function createApp(settings: Settings, log: Logger): App {
 function waysOut(
   { http, openResponses }: Server,
   sockets: WebSockets,
-  { watches }: States
+  { watches, journals }: States
 ): Omit<DrainDeps, 'onPhase'> {
   return {
-    openResponses: () => openResponses() + sockets.size,
+    openResponses: () => openResponses() + sockets.size + journals.snapshot().running,
     stopListening() {
       http.server.close()
       sockets.retire()
@@ -120,7 +128,8 @@ function noteRefusal(
   metrics.refuse(error.code)
 }
 
-function createStates(config: Config, log: Logger): States {
+function createStates(settings: Settings, log: Logger): States {
+  const { config } = settings
   const { poolOf } = createCatalog(config.pools)
   const pools = new Map(config.pools.map((pool) => [pool.name, pool]))
   const client = createUpstream({
@@ -154,9 +163,10 @@ function createStates(config: Config, log: Logger): States {
     inFlightOf: (name) => pool.inFlight(name),
     hasEngine: (name) => pool.healthyCount(name) > 0
   })
-  const watches = createWatches(config.budget, { now })
-  const metrics = createMetrics({ queues: () => queue.snapshot(), engines: () => pool.snapshot() })
-  return { pool, queue, watches, client, metrics }
+  const sources = { queues: queue.snapshot, engines: pool.snapshot, journals: () => journals.snapshot() }
+  const metrics = createMetrics(sources)
+  const journals = createJournals(settings, { now, newGatewayId: randomUUID, newSecret }, metrics, log)
+  return { pool, queue, watches: createWatches(config.budget, { now }), client, metrics, journals }
 }
 
 function must(pools: ReadonlyMap<string, PoolConfig>, name: string): PoolConfig {
@@ -197,17 +207,17 @@ function registerRoutes(
     authenticate: createKeys(settings.keyFile).authenticate,
     takesWork,
     now,
-    countUsage: config.countUsage,
-    exchange: (call: Call, sink: Sink) => void exchange(call, sink, exchangeDeps)
-  }
-  registerOpenAiRoutes(server, {
-    ...deps,
-    createdSeconds: nowSeconds(),
     stalledMs: config.budget.stalledMs,
     maxUploadBytes: config.maxUploadBytes,
     maxBodyBytes: config.maxBodyBytes,
-    newBoundary: () => `sluice-${randomUUID()}`
-  })
+    newBoundary: () => `sluice-${randomUUID()}`,
+    countUsage: config.countUsage,
+    exchange: (call: Call, sink: Sink) => void exchange(call, sink, exchangeDeps),
+    journals: states.journals,
+    urls: createStreamUrls(settings.streams.signingKey ?? newSecret(), config.streams.urlMs, Date.now)
+  }
+  registerOpenAiRoutes(server, { ...deps, createdSeconds: nowSeconds() })
+  registerStreamRoutes(server, deps)
   return takeWebSockets(server, config, states, log, deps)
 }
 

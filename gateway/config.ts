@@ -21,6 +21,15 @@ export interface Settings {
   readonly keyFile: KeyFile
   /** The engines' own bearer tokens by pool. */
   readonly engineKeys: ReadonlyMap<string, string>
+  readonly streams: StreamSecrets
+}
+
+/** The secrets of resumable streams. */
+export interface StreamSecrets {
+  /** Undefined: each process signs with a key of its own. */
+  readonly signingKey: Buffer | undefined
+  /** Undefined: streams are kept in memory. It may hold a password. */
+  readonly redisUrl: string | undefined
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -34,7 +43,7 @@ export function loadSettings(environment: Environment = process.env): Settings {
   for (const { name, engineKeyFile } of config.pools) {
     if (engineKeyFile !== undefined) engineKeys.set(name, readEngineKey(engineKeyFile, name))
   }
-  return { config, keyFile, engineKeys }
+  return { config, keyFile, engineKeys, streams: readStreamSecrets(config, environment) }
 }
 
 /** Validates `input` with the environment's overrides on top; throws a `ConfigError` that names `source`. */
@@ -82,6 +91,43 @@ function readEngineKey(path: string, pool: string): string {
   throw new ConfigError(`engine key of pool ${pool}`, [
     `${path}: must hold one key of visible ASCII characters, and nothing else`
   ])
+}
+
+/** Below this a key could be guessed. */
+const MIN_SIGNING_KEY_CHARS = 32
+
+function readStreamSecrets({ streams }: Config, environment: Environment): StreamSecrets {
+  const { signingKeyFile, redis } = streams
+  const read = (name: keyof typeof ENV, file: string | undefined, what: string) => {
+    const given = environment[ENV[name]]?.trim()
+    return given || file === undefined ? given || undefined : readText(file, what).trim()
+  }
+  const key = read('signingKey', signingKeyFile, 'signing key of streams')
+  const redisUrl = read('redisUrl', redis.urlFile, 'Redis URL of streams')
+  const problems: string[] = []
+  if (key !== undefined && key.length < MIN_SIGNING_KEY_CHARS)
+    problems.push(
+      `signingKey: has ${key.length} characters; use ${MIN_SIGNING_KEY_CHARS} or more, as openssl rand -hex 32 prints`
+    )
+  if (redisUrl !== undefined && !isRedisUrl(redisUrl))
+    problems.push(
+      'redis: its URL is not usable; write redis://HOST:PORT or rediss://HOST:PORT, user and password in front of HOST'
+    )
+  if (redisUrl !== undefined && key === undefined)
+    problems.push(
+      `signingKeyFile: is missing; gateways that share Redis must sign URLs with one key: name its file, or set ${ENV.signingKey}`
+    )
+  if (problems.length > 0)
+    throw new ConfigError(
+      'streams are not usable:',
+      problems.map((one) => `streams.${one}`)
+    )
+  return { signingKey: key === undefined ? undefined : Buffer.from(key), redisUrl }
+}
+
+function isRedisUrl(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  return url !== undefined && ['redis:', 'rediss:'].includes(url.protocol) && url.hostname !== ''
 }
 
 function readJson(path: string, what: string): unknown {

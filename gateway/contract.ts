@@ -1,15 +1,23 @@
 // What infra/ and the gateway agree on, pure and shared: names, ports, paths, headers, metrics and the configuration's schema.
 import { z } from 'zod'
 import { type EnginePath, TASKS } from './engine-routes.ts'
+import { streamsSchema } from './stream-limits.ts'
 import { timeBudgetSchema } from './time-budget.ts'
 
+export { streamLimits } from './stream-limits.ts'
 export { deriveTimeBudget, type TimeBudget, type TimeBudgetInput, timeBudgetSchema } from './time-budget.ts'
 
 /** TCP ports inside the cluster. 8000 is vLLM's own default. */
 export const PORTS = { gateway: 8080, engine: 8000 } as const
 
 /** The gateway's own paths; every other path that it answers is in `ENGINE_ROUTES`. */
-export const PATHS = { health: '/healthz', ready: '/readyz', metrics: '/metrics', models: '/v1/models' } as const
+export const PATHS = {
+  health: '/healthz',
+  ready: '/readyz',
+  metrics: '/metrics',
+  models: '/v1/models',
+  streams: '/v1/streams'
+} as const
 
 /** The engine's paths that take a WebSocket, too. */
 export const WEBSOCKET_PATHS = ['/v1/chat/completions', '/v1/responses'] as const satisfies readonly EnginePath[]
@@ -24,6 +32,10 @@ export const HEADERS = {
   apiKey: 'x-api-key',
   maxTokens: 'x-sluice-max-tokens',
   timing: 'x-sluice-timing',
+  /** `1` makes the stream of a POST resumable: its events get an `id:`. */
+  resumable: 'x-sluice-resumable',
+  /** Where such a stream can be resumed. */
+  stream: 'x-sluice-stream',
   buffering: 'x-accel-buffering'
 } as const
 
@@ -31,7 +43,14 @@ export const HEADERS = {
 export const FILES = { config: '/etc/sluice/config.json', keys: '/etc/sluice/keys/keys.json' } as const
 
 /** Environment variables that the gateway reads, each an override of the configuration file. */
-export const ENV = { config: 'SLUICE_CONFIG', host: 'SLUICE_HOST', port: 'PORT', logLevel: 'LOG_LEVEL' } as const
+export const ENV = {
+  config: 'SLUICE_CONFIG',
+  host: 'SLUICE_HOST',
+  port: 'PORT',
+  logLevel: 'LOG_LEVEL',
+  redisUrl: 'SLUICE_REDIS_URL',
+  signingKey: 'SLUICE_SIGNING_KEY'
+} as const
 
 /**
  * Prometheus names. `gen_ai_*` are OpenTelemetry's GenAI server metrics with dots turned into underscores and the unit
@@ -52,7 +71,13 @@ export const METRICS = {
   queuedRequests: 'sluice_queued_requests',
   webSockets: 'sluice_websockets',
   engineInFlight: 'sluice_engine_in_flight_requests',
-  engineUp: 'sluice_engine_up'
+  engineUp: 'sluice_engine_up',
+  journals: 'sluice_streams',
+  journalsEnded: 'sluice_streams_ended_total',
+  journalBytes: 'sluice_stream_journal_bytes',
+  viewers: 'sluice_stream_viewers',
+  views: 'sluice_stream_views_total',
+  sharingErrors: 'sluice_stream_sharing_errors_total'
 } as const
 
 const tokens = z.int().min(1).max(10_000_000)
@@ -189,6 +214,8 @@ export const configSchema = z.strictObject({
   /** How many engines one request may try before its first byte. */
   maxAttempts: z.int().min(1).max(10).default(3),
   budget: timeBudgetSchema.prefault({}),
+  /** Resumable streams. */
+  streams: streamsSchema.prefault({}),
   pools: z
     .array(poolSchema)
     .min(1)

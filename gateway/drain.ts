@@ -11,7 +11,7 @@ export interface DrainOptions {
 
 export interface DrainDeps {
   readonly onPhase: (phase: Phase) => void
-  /** How many responses have not left yet, the last bytes for a slow reader included. */
+  /** How many responses have not left yet, the last bytes for a slow reader included, and answers that are still written. */
   readonly openResponses: () => number
   /** Takes no connection any more. */
   readonly stopListening: () => void

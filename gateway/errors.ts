@@ -78,7 +78,7 @@ const TABLE = {
   too_many_streams: {
     status: 429,
     type: 'rate_limit_error',
-    message: 'Too many streams are open on this connection. Wait for one to end, or open another connection.',
+    message: 'Too many streams are running. Try again when one of them has ended.',
     retryAfterMs: 1_000
   },
   too_many_messages: {
@@ -129,6 +129,40 @@ const TABLE = {
   idle_timeout: { status: 504, type: 'server_error', message: 'The engine fell silent in the middle of its answer.' },
   stream_timeout: { status: 504, type: 'server_error', message: 'The answer took longer than the gateway allows.' },
   slow_reader: { status: 499, type: 'server_error', message: 'The client stopped reading the answer.' },
+  stream_not_found: {
+    status: 404,
+    type: 'invalid_request_error',
+    message: 'There is no such stream, or no longer, or it is not your key’s.'
+  },
+  invalid_stream_url: {
+    status: 403,
+    type: 'authentication_error',
+    message: 'The URL of the stream has expired or was changed. The key that began the stream may always watch it.'
+  },
+  stream_truncated: {
+    status: 410,
+    type: 'invalid_request_error',
+    message: 'The stream goes on, but the events after the last one that you have are no longer kept.'
+  },
+  too_many_viewers: {
+    status: 429,
+    type: 'rate_limit_error',
+    message: 'Too many readers watch this stream.',
+    retryAfterMs: 5_000
+  },
+  streams_unavailable: {
+    status: 503,
+    type: 'server_error',
+    message: 'Resumable streams can’t be kept right now. Try again later.',
+    retryAfterMs: 2_000
+  },
+  stream_cancelled: { status: 499, type: 'invalid_request_error', message: 'The stream was cancelled.' },
+  stream_unwatched: { status: 499, type: 'invalid_request_error', message: 'Nobody watched the stream for too long.' },
+  stream_lost: {
+    status: 502,
+    type: 'server_error',
+    message: 'The gateway that ran this stream is gone, and the rest of its answer with it.'
+  },
   internal_error: { status: 500, type: 'server_error', message: 'The gateway failed. The request id is in the header.' }
 } as const satisfies Record<string, Row>
 

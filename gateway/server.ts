@@ -34,8 +34,12 @@ const REQUEST_TIMEOUT_MS = 120_000
 /** Which methods each path takes, for a 405 that says so. */
 const METHODS = new Map<string, string>([
   ...Object.values(PATHS).map((path) => [path, 'GET, HEAD'] as const),
-  ...Object.keys(ENGINE_ROUTES).map((path) => [path, 'POST'] as const)
+  ...Object.keys(ENGINE_ROUTES).map((path) => [path, 'POST'] as const),
+  [PATHS.streams, 'POST']
 ])
+
+const methodsOf = (path: string) =>
+  METHODS.get(path) ?? (/^\/v1\/streams\/[^/]+$/.test(path) ? 'GET, DELETE' : undefined)
 
 export interface Server {
   readonly http: FastifyInstance
@@ -86,7 +90,7 @@ function installErrorHandlers(server: FastifyInstance, maxBodyBytes: number, onR
     return sendError(request, reply, known)
   })
   server.setNotFoundHandler((request, reply) => {
-    const allow = METHODS.get(pathOf(request))
+    const allow = methodsOf(pathOf(request))
     const error = new GatewayError(allow === undefined ? 'unknown_url' : 'method_not_allowed')
     if (allow !== undefined) reply.header('allow', allow)
     onRefused(request, error)

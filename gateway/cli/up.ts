@@ -42,7 +42,8 @@ function localSettings(engines: readonly SimEngine[], port: number): Settings {
   return {
     config: parseConfig(input, 'of the local run'),
     keyFile: { salt, keys: [{ id: 'local', hash: hashKey(salt, KEY) }] },
-    engineKeys: new Map()
+    engineKeys: new Map(),
+    streams: { signingKey: undefined, redisUrl: undefined }
   }
 }
 

@@ -8,6 +8,7 @@ import { GatewayError } from '../errors.ts'
 import { HttpSink } from '../stream/sinks.ts'
 import { readCredential } from './credential.ts'
 import { readForm } from './form.ts'
+import { answerResumably, type StreamsDeps } from './streams.ts'
 import { type Received, type ToCallOptions, toCall, toFormCall } from './to-call.ts'
 
 declare module 'fastify' {
@@ -29,6 +30,8 @@ export interface OpenAiDeps extends ToCallOptions {
   /** When the models were made available, in seconds since 1970: OpenAI's `created`. */
   readonly createdSeconds: number
   readonly stalledMs: number
+  readonly journals: StreamsDeps['journals']
+  readonly urls: StreamsDeps['urls']
   /** The largest upload, and how much of it is held to find its model, in bytes. */
   readonly maxUploadBytes: number
   readonly maxBodyBytes: number
@@ -87,8 +90,13 @@ function principalOf(request: FastifyRequest): Principal {
 }
 
 /** Not async: a function that waits keeps all that it has ever held, the body among it, for as long as the answer takes. */
-function answer(path: EnginePath, request: FastifyRequest, reply: FastifyReply, deps: OpenAiDeps): void {
-  begin(receive(path, request, deps), request, reply, deps)
+function answer(
+  path: EnginePath,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  deps: OpenAiDeps
+): void | Promise<void> {
+  return begin(receive(path, request, deps), request, reply, deps)
 }
 
 /** The call of a request, which from then on holds nothing of its body: the call has the bytes that go upstream. */
@@ -116,7 +124,7 @@ async function answerForm(
     passBytes: Math.min(PASS_BYTES, deps.maxBodyBytes)
   })
   reply.raw.once('close', () => form.drop())
-  begin(toFormCall(asked, form, deps), request, reply, deps)
+  await begin(toFormCall(asked, form, deps), request, reply, deps)
 }
 
 function received(path: EnginePath, request: FastifyRequest, deps: OpenAiDeps): Received {
@@ -124,11 +132,14 @@ function received(path: EnginePath, request: FastifyRequest, deps: OpenAiDeps): 
   return { id, path, headers, principal: principalOf(request), acceptedAtMs: deps.now() }
 }
 
-function begin(call: Call, request: FastifyRequest, reply: FastifyReply, deps: OpenAiDeps): void {
+function begin(call: Call, request: FastifyRequest, reply: FastifyReply, deps: OpenAiDeps): void | Promise<void> {
+  // an upload that still flows is lost with its connection, and its answer with it
+  const isResumable = call.stream && call.body.rest === undefined && request.headers[HEADERS.resumable] === '1'
   letHeadersGo(request.raw)
   const { api, maxTokens } = call
   const headers = { ...(reply.getHeaders() as Headers) }
   if (maxTokens !== undefined) headers[HEADERS.maxTokens] = String(maxTokens)
+  if (isResumable) return answerResumably(call, reply, headers, deps)
   reply.hijack()
   deps.exchange(call, new HttpSink(reply.raw, { headers, api, stalledMs: deps.stalledMs }))
 }

@@ -17,6 +17,15 @@ export const HEARTBEAT = Buffer.from(': heartbeat\n\n')
 export const DONE = Buffer.from('data: [DONE]\n\n')
 
 /**
+ * The parts of the whole event in `run` from `start` to `end` with an `id:` as its last field: of two the last one counts,
+ * so an engine that numbers its events by itself confuses nobody.
+ */
+export function withEventId(run: Buffer, start: number, end: number, id: number): [Buffer, Buffer] {
+  const blank = run[end - 2] === CR ? 2 : 1
+  return [run.subarray(start, end - blank), Buffer.from(`id: ${id}\n\n`)]
+}
+
+/**
  * The index after the blank line that ends the event which `bytes` continues at `from`, or -1 if it does not end before
  * `limit`. A line ends with LF or CRLF (https://html.spec.whatwg.org/multipage/server-sent-events.html; a lone CR, which
  * nobody sends, is not a line end).

@@ -1,6 +1,6 @@
 // The process's log: pino, one JSON line a request, no prompt, no answer and no credential in it.
 import { type Logger, pino } from 'pino'
-import type { RequestRecord } from '../call.ts'
+import type { Call, RequestRecord } from '../call.ts'
 
 /** Creates the process's logger. Headers that carry credentials are cut out wherever a line would show them. */
 export function createLog(level: string, destination?: { write(line: string): void }): Logger {
@@ -44,4 +44,18 @@ export function logRequest(log: Logger, record: RequestRecord): void {
     durationMs: round(record.durationMs)
   }
   log[level](line, 'request')
+}
+
+/** Writes the one line of a resumable stream whose answer has ended. */
+export function logStream(log: Logger, stream: { id: string; call: Call; state: string; log: { last: number } }): void {
+  const { id, call, state } = stream
+  log.info({ streamId: id, requestId: call.id, keyId: call.principal.keyId, state, events: stream.log.last }, 'stream')
+}
+
+/** Writes the one line of a reader's visit to a resumable stream: from which event to which. */
+export function logView(
+  log: Logger,
+  { id, after, seen, end }: { id: string; after: number; seen: number; end: string }
+) {
+  log.info({ streamId: id, after, seen, end }, 'view')
 }

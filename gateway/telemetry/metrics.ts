@@ -12,6 +12,7 @@ export interface MetricSources {
     readonly healthy: boolean
     readonly inFlight: number
   }[]
+  journals(): { running: number; finished: number; viewers: number; bytes: number }
 }
 
 export interface Metrics {
@@ -19,6 +20,12 @@ export interface Metrics {
   record(record: RequestRecord): void
   /** Counts a request that was refused before it became a call; `code` is an error code of errors.ts. */
   refuse(code: string): void
+  /** Counts a resumable stream that has ended; `state` is how. */
+  endJournal(state: string): void
+  /** Counts one reader's visit to a resumable stream. */
+  endView(end: string, resumed: boolean): void
+  /** Counts what Redis could not do. */
+  failSharing(): void
   /** Tells how many WebSockets are open. */
   setWebSockets(count: number): void
   /** The text exposition of everything. */
@@ -59,6 +66,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     contentType: registry.contentType,
     record,
     refuse: (code) => refusals.series(code).add(1),
+    ...createJournalMetrics(registry),
     setWebSockets: (count) => webSockets.set(count),
     render: () => registry.metrics()
   }
@@ -85,6 +93,19 @@ function createRequestMetrics(registry: Registry): (record: RequestRecord) => vo
     tokens.series(call.model).add(record.outputTokens)
     if (record.attempts > 1) retries.series(call.model).add(record.attempts - 1)
     observe(record, outcome.kind === 'client_gone' ? 'client_gone' : code)
+  }
+}
+
+function createJournalMetrics(registry: Registry): Pick<Metrics, 'endJournal' | 'endView' | 'failSharing'> {
+  const counter = (name: string, help: string, labelNames: string[]) =>
+    register(registry, createCounter({ name, help, labelNames }))
+  const ended = counter(METRICS.journalsEnded, 'Resumable streams by how they ended.', ['state'])
+  const views = counter(METRICS.views, 'Visits of readers to resumable streams.', ['end', 'resumed'])
+  const sharing = counter(METRICS.sharingErrors, 'What Redis could not do for resumable streams.', [])
+  return {
+    endJournal: (state) => ended.series(state).add(1),
+    endView: (end, resumed) => views.series(end, String(resumed)).add(1),
+    failSharing: () => sharing.series().add(1)
   }
 }
 
@@ -140,5 +161,16 @@ function createGauges(registry: Registry, sources: MetricSources): void {
     this.reset()
     for (const { endpoint, healthy } of sources.engines())
       this.set({ pool: endpoint.pool, endpoint: endpoint.id }, healthy ? 1 : 0)
+  })
+  gauge(METRICS.journals, 'Resumable streams of this gateway.', ['state'], function () {
+    const { running, finished } = sources.journals()
+    this.set({ state: 'running' }, running)
+    this.set({ state: 'finished' }, finished)
+  })
+  gauge(METRICS.viewers, 'Readers of resumable streams.', [], function () {
+    this.set(sources.journals().viewers)
+  })
+  gauge(METRICS.journalBytes, 'Events of resumable streams in memory, in bytes.', [], function () {
+    this.set(sources.journals().bytes)
   })
 }

@@ -62,6 +62,8 @@ export function allowEdges(policies: NetworkPolicies, region: Region, workloads:
     policies.allow(endOf(region, `client-${name}`, peer), gateway, port)
   }
   for (const scraper of scrapers) policies.allow(scraper, gateway, port)
+  const redis = region.gateway.streams?.redis
+  if (redis !== undefined) policies.allow(gateway, endOf(region, 'redis', redis.at), redis.port)
   for (const workload of workloads.engines) {
     const engine = podsOf(workload)
     policies.allow(gateway, engine, workload.port)

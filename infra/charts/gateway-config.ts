@@ -1,8 +1,8 @@
 // The gateway's configuration of a region: a pool for each engine deployment, found by its Service's name.
 import { type ConfigInput, PORTS } from '../../gateway/contract.ts'
-import { engineKeyFile } from '../constructs/gateway-container.ts'
+import { engineKeyFile, type SecretFile, STREAM_FILES } from '../constructs/gateway-container.ts'
 import { firstEngineMs } from '../lib/scale-from-zero.ts'
-import type { SecretKey } from '../lib/secret.ts'
+import type { Streams } from '../schema/streams.ts'
 import type { Model, Placement, Region } from '../schema.ts'
 
 /** A model and where it is placed. */
@@ -28,7 +28,7 @@ export function engineNameOf(model: Pick<Model, 'name'>): string {
 
 /** The file that the gateway's pods read. The whole budget stands in it: grace periods are derived from it. */
 export function gatewayConfigOf(region: Region, placed: readonly PlacedModel[]): ConfigInput {
-  const { maxBodyBytes, maxUploadBytes, corsOrigins, websocket } = region.gateway
+  const { maxBodyBytes, maxUploadBytes, corsOrigins, streams, websocket } = region.gateway
   return {
     region: region.name,
     maxBodyBytes,
@@ -36,6 +36,7 @@ export function gatewayConfigOf(region: Region, placed: readonly PlacedModel[]):
     ...(corsOrigins === undefined ? {} : { corsOrigins }),
     ...(websocket === undefined ? {} : { websocket }),
     budget: region.budget,
+    ...(streams === undefined ? {} : { streams: streamsConfigOf(streams) }),
     // A gateway that is unready serves nothing, so one model without an engine must not take the others along.
     pools: placed.map((one) => ({
       ...poolOf(region, one),
@@ -45,10 +46,29 @@ export function gatewayConfigOf(region: Region, placed: readonly PlacedModel[]):
 }
 
 /** The engine keys that the gateway's pod mounts, each at the file that its pool names. */
-export function engineKeysOf(placed: readonly PlacedModel[]): { file: string; secret: SecretKey }[] {
+export function engineKeysOf(placed: readonly PlacedModel[]): SecretFile[] {
   return placed.flatMap(({ model }) =>
     model.engineKeySecret === undefined ? [] : [{ file: engineKeyFile(model.name), secret: model.engineKeySecret }]
   )
+}
+
+/** What the gateway is told of resumable streams: of the secrets the files, never what is in them. */
+function streamsConfigOf({ signingKeySecret, redis, ...limits }: Streams): NonNullable<ConfigInput['streams']> {
+  const { urlSecret: _url, at: _at, port: _port, ...shared } = redis ?? {}
+  return {
+    ...limits,
+    ...(signingKeySecret === undefined ? {} : { signingKeyFile: STREAM_FILES.signingKey }),
+    ...(redis === undefined ? {} : { redis: { urlFile: STREAM_FILES.redisUrl, ...shared } })
+  }
+}
+
+/** The secrets of resumable streams that the gateway's pod mounts. */
+export function streamSecretsOf(streams: Streams | undefined): SecretFile[] {
+  const { signingKeySecret, redis } = streams ?? {}
+  return [
+    ...(signingKeySecret === undefined ? [] : [{ file: STREAM_FILES.signingKey, secret: signingKeySecret }]),
+    ...(redis === undefined ? [] : [{ file: STREAM_FILES.redisUrl, secret: redis.urlSecret }])
+  ]
 }
 
 /** Whether a placed model may have no engine while nobody asks for it. */

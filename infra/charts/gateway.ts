@@ -7,7 +7,7 @@ import type { WayIn } from '../constructs/ingress-profiles/profile.ts'
 import type { VllmDeployment } from '../constructs/vllm-deployment.ts'
 import type { Region } from '../schema.ts'
 import { scaleGateway } from './autoscaling.ts'
-import { engineKeysOf, gatewayConfigOf, type PlacedModel } from './gateway-config.ts'
+import { engineKeysOf, gatewayConfigOf, type PlacedModel, streamSecretsOf } from './gateway-config.ts'
 import { keepAliveOf } from './way-in.ts'
 
 /** The gateway in front of the placed models and their engines, which are in the same order, in `scope`. */
@@ -19,7 +19,7 @@ export function deployGateway(
   budget: TimeBudget['gateway'],
   wayIn: WayIn
 ): Gateway {
-  const { autoscaling, ...settings } = region.gateway
+  const { autoscaling, streams, ...settings } = region.gateway
   const profile = INGRESS_PROFILES[region.ingress.controller]
   const config = gatewayConfigOf(region, placed)
   const awaited = engines.filter((_, at) => config.pools[at]?.waitForEngine !== true)
@@ -31,6 +31,7 @@ export function deployGateway(
     config: { ...config, ...keepAliveOf(profile, wayIn) },
     engineKeys: engineKeysOf(placed),
     engineStartSeconds: Math.max(0, ...awaited.map(({ startSeconds }) => startSeconds)),
+    streamSecrets: streamSecretsOf(streams),
     budget,
     serviceAnnotations: profile.serviceAnnotations(wayIn)
   })

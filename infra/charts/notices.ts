@@ -17,6 +17,7 @@ export function noticeRegion(region: Region, placed: readonly PlacedModel[], ori
     ...noticeSharedClaims(region),
     ...noticeSource(region, placed),
     ...noticeScrapes(region),
+    ...noticeStreams(region),
     ...noticeDeviceGroups(placed),
     ...noticeSurges(region, placed),
     ...noticeGroupController(region, placed),
@@ -78,6 +79,14 @@ function noticeScrapes({ name, cluster, gateway, placements, network, networkPol
   if (!isScaled || isRead || networkPolicy === 'none') return []
   return [
     `region ${name}: KEDA scales by metrics of gateway and engines, and the network lets nobody read them; name the Prometheus in network.prometheus.`
+  ]
+}
+
+/** A sentence where somebody counts on resumable streams, and readers that come back may meet a gateway that has none. */
+function noticeStreams({ name, gateway }: Region): string[] {
+  if (gateway.streams === undefined || gateway.streams.redis !== undefined) return []
+  return [
+    `region ${name}: resumable streams are in the memory of the gateway that runs them, and readers may reach another one; name a Redis in gateway.streams.redis.`
   ]
 }
 

@@ -25,6 +25,19 @@ export function engineKeyFile(pool: string): string {
   return posix.join(FILES_DIRECTORY, 'engine-keys', pool)
 }
 
+/** Where the secrets of resumable streams are mounted. */
+export const STREAM_FILES = {
+  signingKey: posix.join(FILES_DIRECTORY, 'streams', 'signing-key'),
+  redisUrl: posix.join(FILES_DIRECTORY, 'streams', 'redis-url')
+} as const
+
+/** A file of the gateway whose content is a value of a Secret. */
+export interface SecretFile {
+  /** Its path, as the configuration names it. */
+  readonly file: string
+  readonly secret: SecretKey
+}
+
 /**
  * One projected volume for every file: a Secret can't be mounted below a ConfigMap's mount, which is read-only. The
  * gateway reads its files once, so rotated keys need a `kubectl rollout restart`, which drains as any rollout does.
@@ -32,7 +45,7 @@ export function engineKeyFile(pool: string): string {
 export function renderFiles(
   configMap: string,
   keysSecret: SecretKey,
-  engineKeys: readonly { readonly file: string; readonly secret: SecretKey }[]
+  secretFiles: readonly SecretFile[]
 ): k8s.ProjectedVolumeSource {
   const fromSecret = (file: string, { name, key }: SecretKey): k8s.VolumeProjection => ({
     secret: { name, items: [{ key, path: posix.relative(FILES_DIRECTORY, file) }] }
@@ -43,7 +56,7 @@ export function renderFiles(
     sources: [
       { configMap: { name: configMap, items: [{ key: CONFIG_FILE_NAME, path: CONFIG_FILE_NAME }] } },
       fromSecret(FILES.keys, keysSecret),
-      ...engineKeys.map(({ file, secret }) => fromSecret(file, secret))
+      ...secretFiles.map(({ file, secret }) => fromSecret(file, secret))
     ]
   }
 }

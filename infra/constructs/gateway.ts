@@ -14,7 +14,8 @@ import {
   FILES_VOLUME,
   type GatewayContainerProps,
   renderFiles,
-  renderGatewayContainer
+  renderGatewayContainer,
+  type SecretFile
 } from './gateway-container.ts'
 
 /** Properties of `Gateway`: the container's, and these. */
@@ -26,7 +27,9 @@ export interface GatewayProps extends GatewayContainerProps {
   /** The file of hashed API keys, as `npm run keys` writes it. */
   readonly keysSecret: SecretKey
   /** The engines' bearer tokens, by the file that a pool's `engineKeyFile` names. @default none */
-  readonly engineKeys?: readonly { readonly file: string; readonly secret: SecretKey }[]
+  readonly engineKeys?: readonly SecretFile[]
+  /** The signing key and the Redis URL of resumable streams, by the files that `config.streams` names. @default none */
+  readonly streamSecrets?: readonly SecretFile[]
   /** The gateway's part of the region's time budget. */
   readonly budget: TimeBudget['gateway']
   /** Seconds that the engines may take without which its pods are not ready. @default 0, as it waits for none */
@@ -139,7 +142,15 @@ function renderPod(props: GatewayProps, selector: Record<string, string>): k8s.P
     // Engine names are complete and have four dots; with the usual ndots of 5 each look-up would try every search domain.
     dnsConfig: { options: [{ name: 'ndots', value: '2' }] },
     containers: [renderGatewayContainer(props)],
-    volumes: [{ name: FILES_VOLUME, projected: renderFiles(props.name, props.keysSecret, props.engineKeys ?? []) }],
+    volumes: [
+      {
+        name: FILES_VOLUME,
+        projected: renderFiles(props.name, props.keysSecret, [
+          ...(props.engineKeys ?? []),
+          ...(props.streamSecrets ?? [])
+        ])
+      }
+    ],
     topologySpreadConstraints: spreadReplicas(selector),
     ...renderPullSecrets(props.imagePullSecrets)
   }

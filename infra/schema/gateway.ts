@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { webSocketSchema } from '../../gateway/contract.ts'
 import { gatewayScalingSchema } from './autoscaling.ts'
 import { crossCheck, image, type Problem, pickValid, secretKey } from './parts.ts'
+import { streamsSchema } from './streams.ts'
 
 const gatewayShape = z.strictObject({
   image,
@@ -19,6 +20,8 @@ const gatewayShape = z.strictObject({
   /** Largest upload of audio in bytes; it passes through. The ingress lets it in where a model transcribes. Default: 25 MiB. */
   maxUploadBytes: z.int().min(1024).max(1_073_741_824).exactOptional(),
   corsOrigins: z.array(z.string().min(1)).max(256).exactOptional(),
+  /** Resumable streams. Default: in memory, with the gateway's own bounds. */
+  streams: streamsSchema.exactOptional(),
   /** The bounds of WebSockets. Default: the gateway's own. */
   websocket: webSocketSchema.exactOptional()
 })
@@ -34,13 +37,25 @@ const HISTORY_SHARE = 0.5
 
 /** A region's gateway, its memory held against the bodies that it takes and what its WebSockets remember. */
 export const gatewaySchema = crossCheck(gatewayShape, (written) => {
-  const { maxBodyBytes = 0, websocket, memoryMiB = DEFAULT_MEMORY_MIB } = pickValid(gatewayShape, written)
+  const { maxBodyBytes = 0, websocket, streams, memoryMiB = DEFAULT_MEMORY_MIB } = pickValid(gatewayShape, written)
   return [
     ...checkBodies(['maxBodyBytes'], maxBodyBytes, memoryMiB),
     ...checkBodies(['websocket', 'maxMessageBytes'], websocket?.maxMessageBytes ?? 0, memoryMiB),
-    ...checkHistory(websocket?.historyBytes ?? 0, memoryMiB)
+    ...checkHistory(websocket?.historyBytes ?? 0, memoryMiB),
+    ...findStreamProblems(streams?.maxTotalBytes, memoryMiB)
   ]
 })
+
+function findStreamProblems(maxTotalBytes: number | undefined, memoryMiB: number): Problem[] {
+  if (maxTotalBytes === undefined || maxTotalBytes * 2 <= memoryMiB * MEBIBYTE) return []
+  const needed = Math.ceil((maxTotalBytes * 2) / MEBIBYTE)
+  return [
+    [
+      ['streams', 'maxTotalBytes'],
+      `${maxTotalBytes} bytes of streams take more than half of memoryMiB ${memoryMiB}; raise memoryMiB to ${needed}, or lower it`
+    ]
+  ]
+}
 
 function checkBodies(field: string[], bytes: number, memoryMiB: number): Problem[] {
   if (bytes * LARGEST_BODIES <= memoryMiB * MEBIBYTE) return []

@@ -9,9 +9,12 @@ const address = z.union([z.ipv4(), z.ipv6()], { error: 'use an address, as 169.2
 const cidr = z.union([z.cidrv4(), z.cidrv6()], { error: 'use a range of addresses, as 10.0.0.0/16' })
 
 /** Pods of a namespace, all of them when no labels are given, or addresses: pods on a node's network, load balancers. */
-const peer = z.union([z.strictObject({ namespace: named(DNS_LABEL), podLabels: podLabels.default({}) }), cidrs()], {
-  error: 'give pods as { namespace, podLabels }, or addresses as { cidrs: ["10.0.0.0/16"] }'
-})
+export const peer = z.union(
+  [z.strictObject({ namespace: named(DNS_LABEL), podLabels: podLabels.default({}) }), cidrs()],
+  {
+    error: 'give pods as { namespace, podLabels }, or addresses as { cidrs: ["10.0.0.0/16"] }'
+  }
+)
 export type Peer = z.output<typeof peer>
 
 function cidrs() {

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { chat, eventsOf, openChat } from '../helpers/client.ts'
 import { type GatewayProcess, QUICK, spawnGateway, startEngines, testConfig, until } from '../helpers/gateway.ts'
+import { beginStream, visit } from '../helpers/streams.ts'
 
 let engines: SimEngine[]
 let gateway: GatewayProcess
@@ -45,6 +46,16 @@ describe('SIGTERM', () => {
     expect(events.at(-1)).toBe('[DONE]')
     expect(await gateway.exited).toBe(0)
     await until('the engine is free', () => engines[0]?.stats.running === 0)
+  })
+
+  it('finishes an answer that is begun and that nobody reads at the moment', async () => {
+    const { url } = await beginStream(gateway.address, { body: { max_tokens: 120, ignore_eos: true } })
+    await visit(gateway.address, url, { cutAt: 2_000 })
+    const { aborted } = (engines[0] as SimEngine).stats
+    gateway.child.kill('SIGTERM')
+    expect(await gateway.exited).toBe(0)
+    expect(gateway.output()).toMatch(/"state":"complete".*"message":"stream"/)
+    expect(engines[0]?.stats.aborted).toBe(aborted)
   })
 
   it('takes no connection any more after the propagation delay', async () => {

@@ -168,3 +168,46 @@ describe('the environment', () => {
     expect(parsePort({ PORT: port })).toBe(expected)
   })
 })
+
+describe('the secrets of resumable streams', () => {
+  const KEY = 'k'.repeat(32)
+  const loadStreams = (streams: object = {}, environment: object = {}) =>
+    load({ keysFile: write('keys.json', KEY_FILE), pools: [POOL], streams }, environment).streams
+
+  it('are none where nobody names them', () => {
+    expect(loadStreams()).toEqual({ signingKey: undefined, redisUrl: undefined })
+  })
+
+  it('come from files, or from the environment in their place', () => {
+    const signingKeyFile = write('signing-key', `${KEY}\n`)
+    const streams = { signingKeyFile, redis: { urlFile: write('redis-url', 'redis://:secret@redis:6379\n') } }
+    expect(loadStreams(streams)).toEqual({ signingKey: Buffer.from(KEY), redisUrl: 'redis://:secret@redis:6379' })
+    const SLUICE_REDIS_URL = 'rediss://other:6380'
+    expect(loadStreams({ signingKeyFile }, { SLUICE_REDIS_URL })).toMatchObject({ redisUrl: SLUICE_REDIS_URL })
+    expect(loadStreams({}, { SLUICE_SIGNING_KEY: KEY }).signingKey).toEqual(Buffer.from(KEY))
+  })
+
+  it.each<[title: string, environment: object, problem: string]>([
+    ['a key that could be guessed', { SLUICE_SIGNING_KEY: 'short' }, 'streams.signingKey: has 5 characters; use 32'],
+    [
+      'a Redis whose gateways sign differently',
+      { SLUICE_REDIS_URL: 'redis://r' },
+      'streams.signingKeyFile: is missing'
+    ],
+    [
+      'what is no URL of a Redis',
+      { SLUICE_REDIS_URL: 'http://:secret@redis', SLUICE_SIGNING_KEY: KEY },
+      'streams.redis: its URL is not usable; write redis://HOST:PORT'
+    ]
+  ])('refuse %s, and say nothing of the secret', (_title, environment, problem) => {
+    const refusal = refusalOf(() => loadStreams({}, environment))
+    expect(refusal).toContain(problem)
+    expect(refusal).not.toMatch(/secret@|kkkk/)
+  })
+
+  it('refuse bounds that can’t hold at once', () => {
+    expect(refusalOf(() => parse({ streams: { maxJournals: 5 } }))).toContain(
+      'streams.maxJournalsPerKey: maxJournalsPerKey (100) must be at most maxJournals (5)'
+    )
+  })
+})

@@ -34,7 +34,7 @@ describe('a preflight', () => {
       204,
       '*',
       'authorization,x-y',
-      'GET, HEAD, POST',
+      'GET, HEAD, POST, DELETE',
       '600',
       []
     ])

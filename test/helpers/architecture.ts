@@ -40,9 +40,17 @@ export function readImports(file: SourceFile): ImportLine[] {
 }
 
 const RANK_0 = new Set(
-  ['contract', 'engine-routes', 'time-budget', 'call', 'errors', 'error-shapes', 'json-mistake', 'sim/pace'].map(
-    (name) => `gateway/${name}.ts`
-  )
+  [
+    'contract',
+    'engine-routes',
+    'time-budget',
+    'stream-limits',
+    'call',
+    'errors',
+    'error-shapes',
+    'json-mistake',
+    'sim/pace'
+  ].map((name) => `gateway/${name}.ts`)
 )
 
 /** A room is what the law speaks of: a rank of the gateway, or a floor of infra. */
@@ -67,7 +75,7 @@ const ROOMS: readonly (readonly [RegExp, Room])[] = [
   [/^gateway\/(admission|upstream|stream)\//, 'rank 2'],
   [/^gateway\/exchange\.ts$/, 'rank 3'],
   [/^gateway\/routes\//, 'rank 4'],
-  [/^gateway\/(app|server|cors|drain)\.ts$/, 'rank 5'],
+  [/^gateway\/(app|journal-states|server|cors|drain)\.ts$/, 'rank 5'],
   [/^gateway\/(main\.ts$|cli\/)/, 'rank 6'],
   [/^gateway\/sim\//, 'sim'],
   [/^infra\/(main|diff|prune)\.ts$/, 'infra main'],
@@ -167,7 +175,8 @@ export function checkCycles(files: readonly SourceFile[]): string[] {
 const IMPORTERS: readonly (readonly [string, RegExp])[] = [
   ['undici', /^gateway\/(upstream\/client\.ts$|cli\/)/],
   ['prom-client', /^gateway\/telemetry\/metrics\.ts$/],
-  ['ws', /^gateway\/routes\/websocket\//]
+  ['ws', /^gateway\/routes\/websocket\//],
+  ['@redis/client', /^gateway\/stream\/redis-connection\.ts$/]
 ]
 const WORDS: readonly (readonly [string, RegExp, RegExp])[] = [
   ['process.env', /\bprocess\.env\b/, /^(gateway\/config\.ts|infra\/main\.ts)$/],

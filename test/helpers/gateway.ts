@@ -47,7 +47,11 @@ export type TestOptions = {
   /** Merged over the default configuration; `pool` over its only pool. */
   readonly config?: Partial<ConfigInput>
   readonly pool?: Partial<ConfigInput['pools'][number]>
+  /** The secrets of resumable streams. */
+  readonly streams?: Settings['streams']
 }
+
+const IN_MEMORY = { signingKey: undefined, redisUrl: undefined }
 
 /** Both ways upstream; what holds for one must hold for the other. */
 export const WAYS = ['auto', 'undici'] as const
@@ -108,7 +112,12 @@ export async function startGateway(options: TestOptions = {}): Promise<TestGatew
   const log: Record<string, unknown>[] = []
   const urls = [...engines.map(({ url }) => url), ...(options.urls ?? [])]
   const config = parseConfig(testConfig(urls, options), 'of the test', {})
-  const settings: Settings = { config, keyFile: KEY_FILE, engineKeys: new Map([['test', 'engine-key']]) }
+  const settings: Settings = {
+    config,
+    keyFile: KEY_FILE,
+    engineKeys: new Map([['test', 'engine-key']]),
+    streams: options.streams ?? IN_MEMORY
+  }
   const app = createApp(settings, createLog('info', { write: (line) => log.push(JSON.parse(line)) }))
   const address = await app.listen()
   if (!config.pools[0]?.waitForEngine) await until('the gateway is ready', () => app.readiness().ready)
@@ -152,12 +161,15 @@ const FLAGS = [
 ]
 
 /** Starts `gateway/main.ts` as a process of its own, with a configuration file and a key file as in a pod. */
-export async function spawnGateway(config: ConfigInput): Promise<GatewayProcess> {
+export async function spawnGateway(
+  config: ConfigInput,
+  environment: Record<string, string> = {}
+): Promise<GatewayProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-test-'))
   const keysFile = join(folder, 'keys.json')
   writeFileSync(keysFile, JSON.stringify(KEY_FILE))
   writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, keysFile }))
-  const env = { PATH: process.env.PATH, SLUICE_CONFIG: join(folder, 'config.json') }
+  const env = { ...environment, PATH: process.env.PATH, SLUICE_CONFIG: join(folder, 'config.json') }
   const child = spawn(process.execPath, FLAGS, {
     env,
     stdio: ['ignore', 'pipe', 'pipe']

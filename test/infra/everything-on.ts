@@ -41,7 +41,12 @@ export const EVERYTHING: StackInput = stackOf({
       gateway: {
         image: region().gateway.image,
         keysSecret: region().gateway.keysSecret,
-        autoscaling: { maxReplicas: 9 }
+        autoscaling: { maxReplicas: 9 },
+        streams: {
+          maxViewers: 4,
+          signingKeySecret: { name: 'streams', key: 'signing-key' },
+          redis: { urlSecret: { name: 'streams', key: 'redis-url' }, at: { namespace: 'redis' } }
+        }
       },
       ingress: ingressFor('envoy-gateway', everythingFor('envoy-gateway')),
       network: {

@@ -3,7 +3,7 @@ import { isAllowed, type Party } from './network-evaluator.ts'
 import type { Manifest } from './stacks.ts'
 
 /** Those that anybody in a region or around it listens on. */
-export const PORTS = [53, 80, 443, 987, 988, 3128, 6443, 8000, 8080, 8089]
+export const PORTS = [53, 80, 443, 987, 988, 3128, 6379, 6443, 8000, 8080, 8089]
 
 /** What an object makes pods of, by a name for each kind of pod, and its labels. */
 function labelsOfPods({ kind, metadata, spec }: Manifest): [string, Record<string, string>][] {

@@ -29,6 +29,10 @@ const OTHERS: Record<string, Party> = {
   internet: { address: '18.164.174.1' },
   'internet over IPv6': { address: '2600:9000::1' }
 }
+const STREAMS = {
+  signingKeySecret: { name: 'streams', key: 'signing-key' },
+  redis: { urlSecret: { name: 'streams', key: 'redis-url' } }
+}
 const both = [placement(), placement({ model: 'qwen' })]
 const edgesWith = (changes: Partial<Region> = {}) =>
   edgesOf(
@@ -87,6 +91,25 @@ describe('the network of a region', () => {
     const clients = { chat: { namespace: 'chat' }, debug: { namespace: 'sluice', podLabels: { app: 'debug' } } }
     const called = ['application -> gateway 8080', 'neighbour -> gateway 8080']
     expect(edgesWith({ network: { clients } }).sort()).toEqual([...BASE, ...called].sort())
+  })
+
+  it('lets the gateway, and no engine, connect to the Redis of its streams', () => {
+    const withRedis = (at: object) => ({
+      ...region().gateway,
+      streams: { ...STREAMS, redis: { ...STREAMS.redis, at } }
+    })
+    const elsewhere = { namespace: 'chat', podLabels: { app: 'chat' } }
+    expect(edgesWith({ gateway: withRedis(elsewhere) as Region['gateway'] }).sort()).toEqual(
+      [...BASE, 'gateway -> application 6379'].sort()
+    )
+    const beside = { namespace: 'sluice', podLabels: { app: 'debug' } }
+    expect(edgesWith({ gateway: withRedis(beside) as Region['gateway'] }).sort()).toEqual(
+      [...BASE, 'gateway -> neighbour 6379'].sort()
+    )
+    const managed = { cidrs: ['10.2.0.0/24'] }
+    expect(edgesWith({ gateway: withRedis(managed) as Region['gateway'] }).sort()).toEqual(
+      [...BASE, 'gateway -> mirror 6379'].sort()
+    )
   })
 
   it('narrows the source of models to a mirror, or to none at all', () => {
