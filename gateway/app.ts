@@ -1,20 +1,25 @@
 // The composition root: creates every stateful object once, wires them, and registers the routes.
 import { randomUUID } from 'node:crypto'
+import type { Server as HttpServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { createCatalog } from './admission/catalog.ts'
 import { createKeys } from './admission/keys.ts'
 import { createQueue, type Queue } from './admission/queue.ts'
 import type { Call, RequestRecord } from './call.ts'
 import type { Settings } from './config.ts'
-import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
+import { type Config, deriveTimeBudget, HEADERS, type PoolConfig } from './contract.ts'
+import { createCorsHeaders } from './cors.ts'
 import { drain, type Phase } from './drain.ts'
 import { GatewayError } from './errors.ts'
 import { exchange } from './exchange.ts'
-import { registerOpenAiRoutes } from './routes/openai.ts'
+import { type Front, installFront } from './front/front.ts'
+import { createHttpDate } from './front/http-date.ts'
+import { type OpenAiDeps, registerOpenAiRoutes } from './routes/openai.ts'
 import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
-import { createServer } from './server.ts'
+import { toCall } from './routes/to-call.ts'
+import { answerBrokenRequest, createServer, readRequestId } from './server.ts'
 import { createWatches, type Watches } from './stream/watch.ts'
 import { logRequest } from './telemetry/log.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
@@ -45,24 +50,30 @@ interface States {
 }
 
 const now = () => performance.now()
+const newId = () => `req_${randomUUID()}`
 
 export function createApp(settings: Settings, log: Logger): App {
   const { config } = settings
   let phase: Phase = 'serving'
   const states = createStates(config, log)
+  const serving = () => phase === 'serving'
   const { http, openResponses } = createServer(config, {
-    newId: () => `req_${randomUUID()}`,
-    keepsConnections: () => phase === 'serving',
+    newId,
+    keepsConnections: serving,
     onRefused: (request, error) => noteRefusal(request, error, states.metrics, log)
   })
   const readiness = () => judgeReadiness(config, states.pool, phase)
   const takesWork = () => phase === 'serving' || phase === 'unready'
-  registerRoutes(http, settings, states, log, { readiness, takesWork })
+  const openAi = toOpenAiDeps(settings, states, log, takesWork)
+  registerOpsRoutes(http, { readiness, metrics: states.metrics })
+  registerOpenAiRoutes(http, openAi)
+  const front = config.clientServer === 'auto' ? openFront(http.server, config, openAi, serving) : undefined
   const stops = config.pools.map((pool) => discover(pool, settings, states, log))
   const close = async () => {
     for (const stop of stops) stop()
     states.pool.close()
     states.watches.close()
+    front?.close()
     await http.close()
     await states.client.destroy()
   }
@@ -77,8 +88,11 @@ export function createApp(settings: Settings, log: Logger): App {
     async drain() {
       await drain(deriveTimeBudget(config.budget).gateway, {
         onPhase,
-        openResponses,
-        stopListening: () => void http.server.close(),
+        openResponses: () => openResponses() + (front?.openResponses() ?? 0),
+        stopListening() {
+          http.server.close()
+          front?.closeIdle()
+        },
         abortAll: () => states.watches.stopAll(new GatewayError('shutting_down')),
         sleep: (ms) => sleep(ms)
       })
@@ -147,13 +161,7 @@ function discover(pool: PoolConfig, settings: Settings, { pool: engines }: State
   })
 }
 
-function registerRoutes(
-  server: FastifyInstance,
-  settings: Settings,
-  states: States,
-  log: Logger,
-  { readiness, takesWork }: { readiness: () => Readiness; takesWork: () => boolean }
-): void {
+function toOpenAiDeps(settings: Settings, states: States, log: Logger, takesWork: () => boolean): OpenAiDeps {
   const { config } = settings
   const exchangeDeps = {
     ...states,
@@ -166,8 +174,7 @@ function registerRoutes(
     },
     onFault: (call: Call, cause: unknown) => log.error({ requestId: call.id, err: cause }, 'request failed')
   }
-  registerOpsRoutes(server, { readiness, metrics: states.metrics })
-  registerOpenAiRoutes(server, {
+  return {
     catalog: createCatalog(config.pools),
     authenticate: createKeys(settings.keyFile).authenticate,
     takesWork,
@@ -176,6 +183,26 @@ function registerRoutes(
     stalledMs: config.budget.stalledMs,
     countUsage: config.countUsage,
     exchange: (call, sink) => void exchange(call, sink, exchangeDeps)
+  }
+}
+
+/** The fast way for plain requests: by the same verbs as the routes, which get whatever it does not take. */
+function openFront(server: HttpServer, config: Config, openAi: OpenAiDeps, serves: () => boolean): Front {
+  const corsHeaders = createCorsHeaders(config.corsOrigins)
+  const options = { ...config, stalledMs: config.budget.stalledMs }
+  return installFront(server, options, {
+    now,
+    date: createHttpDate(Date.now),
+    serves,
+    authenticate: openAi.authenticate,
+    receive(request) {
+      const id = readRequestId(request.headers, newId)
+      const call = toCall({ ...request, id, acceptedAtMs: now() }, openAi)
+      const cors = corsHeaders(request.headers.origin)
+      return { call, headers: { [HEADERS.requestId]: id, ...cors, [HEADERS.maxTokens]: String(call.maxTokens) } }
+    },
+    exchange: openAi.exchange,
+    refuse: answerBrokenRequest
   })
 }
 

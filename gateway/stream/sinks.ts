@@ -118,27 +118,35 @@ export class HttpSink implements Sink {
 
   fail(error: GatewayError): void {
     if (this.gone) return
-    const body = toOpenAiError(error)
-    if (!this.headSent) {
-      const retryAfter = retryAfterSeconds(error)
-      const json = Buffer.from(JSON.stringify(body))
-      this.head(error.status, {
-        'content-type': 'application/json',
-        'content-length': String(json.length),
-        ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) })
-      })
-      this.write(json)
-      this.end()
-    } else if (this.#streaming && error.code !== 'slow_reader') {
-      this.write(jsonEvent(body))
-      this.write(DONE)
-      this.end()
-    } else {
-      // half a JSON body, or a reader that takes nothing: only a broken connection tells that the answer is not whole
+    failAnswer(this, error, this.#streaming, () => {
       this.#ended = true
       this.#response.destroy()
-    }
+    })
   }
+}
+
+/**
+ * Ends an answer over HTTP with an error: a status and JSON before the head, an error event and `[DONE]` after it in an
+ * event stream. Half a JSON body, or a reader that takes nothing, is cut: only a broken connection tells that the answer is
+ * not whole.
+ */
+export function failAnswer(sink: Sink, error: GatewayError, streaming: boolean, cut: () => void): void {
+  const body = toOpenAiError(error)
+  if (!sink.headSent) {
+    const retryAfter = retryAfterSeconds(error)
+    const json = Buffer.from(JSON.stringify(body))
+    sink.head(error.status, {
+      'content-type': 'application/json',
+      'content-length': String(json.length),
+      ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) })
+    })
+    sink.write(json)
+    sink.end()
+  } else if (streaming && error.code !== 'slow_reader') {
+    sink.write(jsonEvent(body))
+    sink.write(DONE)
+    sink.end()
+  } else cut()
 }
 
 function destroy(this: ServerResponse): void {
@@ -146,7 +154,7 @@ function destroy(this: ServerResponse): void {
 }
 
 /** One HTTP/1.1 chunk. */
-function toFrame(bytes: Buffer): Buffer {
+export function toFrame(bytes: Buffer): Buffer {
   const size = `${bytes.length.toString(16)}\r\n`
   const frame = Buffer.allocUnsafe(size.length + bytes.length + 2)
   frame.write(size, 0, 'latin1')

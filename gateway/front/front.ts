@@ -1,0 +1,88 @@
+// Takes connections before Node's HTTP server: those with plain requests are served here, all others are handed to it.
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { Roster } from '../stream/roster.ts'
+import { ClientConnection, type ConnectionOwner } from './client-connection.ts'
+
+export interface FrontOptions {
+  readonly maxBodyBytes: number
+  /** How long a connection is kept for its next request. */
+  readonly keepAliveMs: number
+  /** A reader that takes nothing for so long after the end of its answer is cut off. */
+  readonly stalledMs: number
+}
+
+export interface FrontDeps
+  extends Pick<ConnectionOwner, 'now' | 'serves' | 'authenticate' | 'receive' | 'exchange' | 'refuse'> {
+  /** The `Date` header of now. */
+  readonly date: () => string
+}
+
+export interface Front {
+  /** Answers that have not left yet. */
+  readonly openResponses: () => number
+  /** Closes the connections that wait for a request. */
+  closeIdle(): void
+  /** Closes every connection. */
+  close(): void
+}
+
+const SWEEP_MS = 1_000
+
+/** Puts itself in front of the listeners of `server`, which must not have begun to listen. */
+export function installFront(server: Server, options: FrontOptions, deps: FrontDeps): Front {
+  const connections = new Roster<ClientConnection>()
+  const toNode = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
+  const owner: ConnectionOwner = {
+    ...deps,
+    maxBodyBytes: options.maxBodyBytes,
+    style: {
+      keepAliveSeconds: Math.floor(options.keepAliveMs / 1000),
+      stalledMs: options.stalledMs,
+      date: deps.date
+    },
+    onLeft: (connection) => connections.delete(connection),
+    handOver(socket, unread) {
+      // what is put back must not be told before Node listens
+      socket.pause()
+      socket.unshift(unread)
+      for (const listener of toNode) listener.call(server, socket)
+      socket.resume()
+    }
+  }
+  server.removeAllListeners('connection')
+  server.on('connection', (socket) => connections.add(new ClientConnection(socket, owner)))
+  const sweeper = setInterval(() => {
+    const nowMs = deps.now()
+    connections.visit((connection) => sweep(connection, nowMs - connection.sinceMs, server, options.keepAliveMs))
+  }, SWEEP_MS)
+  sweeper.unref()
+  return {
+    openResponses() {
+      let open = 0
+      connections.visit((connection) => {
+        if (connection.open) open++
+      })
+      return open
+    },
+    closeIdle: () =>
+      connections.visit((connection) => {
+        if (!connection.open) connection.socket.destroy()
+      }),
+    close() {
+      clearInterval(sweeper)
+      connections.visit((connection) => connection.socket.destroy())
+    }
+  }
+}
+
+/** Closes what has waited for too long, by the time limits of Node's server. */
+function sweep(connection: ClientConnection, forMs: number, server: Server, keepAliveMs: number): void {
+  if (connection.phase === 'answer') return
+  if (connection.phase === 'idle' && connection.answered) {
+    if (forMs > keepAliveMs + server.keepAliveTimeoutBuffer) connection.socket.destroy()
+    return
+  }
+  const mostMs = connection.phase === 'body' ? server.requestTimeout : server.headersTimeout
+  if (forMs > mostMs) connection.refuse('ERR_HTTP_REQUEST_TIMEOUT')
+}

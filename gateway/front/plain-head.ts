@@ -1,0 +1,90 @@
+// Reads the head of a plain request for a token path from bytes that hold all of it; any other head is left to Node's parser.
+import type { EnginePath } from '../contract.ts'
+
+/** The head of one plain request, and where its body is. */
+export interface PlainHead {
+  readonly path: EnginePath
+  /** By lower-case name; each came once. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Where the body begins in the bytes that the head was read from. */
+  readonly bodyStart: number
+  readonly bodyBytes: number
+}
+
+/** The paths that are asked for all day. */
+const HOT_PATHS: readonly EnginePath[] = ['/v1/chat/completions', '/v1/completions']
+const REQUEST_LINES = HOT_PATHS.map((path) => ({ path, line: `POST ${path} HTTP/1.1\r\n` }))
+
+/** Half of what Node's parser takes, so that it alone decides what is too large. */
+const MAX_HEAD_BYTES = 8_192
+const MAX_FIELDS = 64
+
+/**
+ * Narrower than RFC 9112 on purpose: names are tokens, a value is visible ASCII and spaces. A folded line, a bare CR or LF,
+ * a tab, a byte above 0x7e or a space before the colon is not in it.
+ */
+const FIELD_LINES = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\x20-\x7e]*\r\n)+$/
+const PLAIN_LENGTH = /^[1-9]\d{0,9}$/
+const JSON_TYPE = /^application\/json(?:; ?charset=utf-8)?$/i
+const OWN_NAME = 'x-sluice-'
+const OWN_FIELDS = new Set(['x-sluice-timing'])
+
+/** Fields that change how a message is read or how a connection goes on; whoever sends one is served by Node. */
+const UNUSUAL_FIELDS: ReadonlySet<string> = new Set([
+  'transfer-encoding',
+  'te',
+  'trailer',
+  'upgrade',
+  'expect',
+  'content-encoding',
+  'keep-alive',
+  'proxy-connection',
+  'http2-settings',
+  'last-event-id'
+])
+
+const END = Buffer.from('\r\n\r\n')
+const SPACE = 0x20
+
+/** Undefined for whatever is not plainly a whole head of a request for a token path with a body of at most `maxBodyBytes`. */
+export function readPlainHead(bytes: Buffer, maxBodyBytes: number): PlainHead | undefined {
+  const end = bytes.indexOf(END)
+  if (end === -1 || end > MAX_HEAD_BYTES) return undefined
+  const text = bytes.toString('latin1', 0, end + 2)
+  const requestLine = REQUEST_LINES.find(({ line }) => text.startsWith(line))
+  if (requestLine === undefined) return undefined
+  const lines = text.slice(requestLine.line.length)
+  if (!FIELD_LINES.test(lines)) return undefined
+  const headers = readFields(lines)
+  if (headers === undefined || headers.host === undefined) return undefined
+  if (!/^keep-alive$/i.test(headers.connection ?? 'keep-alive')) return undefined
+  if (!JSON_TYPE.test(headers['content-type'] ?? '')) return undefined
+  const length = headers['content-length'] ?? ''
+  if (!PLAIN_LENGTH.test(length) || Number(length) > maxBodyBytes) return undefined
+  return { path: requestLine.path, headers, bodyStart: end + END.length, bodyBytes: Number(length) }
+}
+
+/** The fields of well-formed lines; undefined where one comes twice, or is not for here. */
+function readFields(lines: string): Record<string, string> | undefined {
+  const headers: Record<string, string> = Object.create(null)
+  let count = 0
+  for (let start = 0; start < lines.length; ) {
+    const end = lines.indexOf('\r\n', start)
+    const colon = lines.indexOf(':', start)
+    const name = lines.slice(start, colon).toLowerCase()
+    if (headers[name] !== undefined || UNUSUAL_FIELDS.has(name) || ++count > MAX_FIELDS) return undefined
+    if (name.startsWith(OWN_NAME) && !OWN_FIELDS.has(name)) return undefined
+    headers[name] = sliceTrimmed(lines, colon + 1, end)
+    start = end + 2
+  }
+  return headers
+}
+
+/** The text from `start` to `end` without the spaces around it. */
+function sliceTrimmed(text: string, start: number, end: number): string {
+  let from = start
+  let to = end
+  while (from < to && text.charCodeAt(from) === SPACE) from++
+  while (to > from && text.charCodeAt(to - 1) === SPACE) to--
+  return text.slice(from, to)
+}
