@@ -67,7 +67,8 @@ export function createApp(settings: Settings, log: Logger): App {
   const openAi = toOpenAiDeps(settings, states, log, takesWork)
   registerOpsRoutes(http, { readiness, metrics: states.metrics })
   registerOpenAiRoutes(http, openAi)
-  const front = config.clientServer === 'auto' ? openFront(http.server, config, openAi, serving) : undefined
+  const front =
+    config.clientServer === 'auto' ? openFront(http.server, config, openAi, states, log, serving) : undefined
   const stops = config.pools.map((pool) => discover(pool, settings, states, log))
   const close = async () => {
     for (const stop of stops) stop()
@@ -102,7 +103,12 @@ export function createApp(settings: Settings, log: Logger): App {
 }
 
 /** A request that never became a call has its line and its count, too. */
-function noteRefusal(request: FastifyRequest, error: GatewayError, metrics: Metrics, log: Logger): void {
+function noteRefusal(
+  request: Pick<FastifyRequest, 'id' | 'method'>,
+  error: GatewayError,
+  metrics: Metrics,
+  log: Logger
+): void {
   const line = { requestId: request.id, method: request.method, code: error.code, status: error.status }
   if (error.code === 'internal_error') log.error({ ...line, err: error.cause }, 'request failed')
   else log.info(line, 'request refused')
@@ -187,7 +193,14 @@ function toOpenAiDeps(settings: Settings, states: States, log: Logger, takesWork
 }
 
 /** The fast way for plain requests: by the same verbs as the routes, which get whatever it does not take. */
-function openFront(server: HttpServer, config: Config, openAi: OpenAiDeps, serves: () => boolean): Front {
+function openFront(
+  server: HttpServer,
+  config: Config,
+  openAi: OpenAiDeps,
+  { metrics }: States,
+  log: Logger,
+  serves: () => boolean
+): Front {
   const corsHeaders = createCorsHeaders(config.corsOrigins)
   const options = { ...config, stalledMs: config.budget.stalledMs }
   return installFront(server, options, {
@@ -202,7 +215,11 @@ function openFront(server: HttpServer, config: Config, openAi: OpenAiDeps, serve
       return { call, headers: { [HEADERS.requestId]: id, ...cors, [HEADERS.maxTokens]: String(call.maxTokens) } }
     },
     exchange: openAi.exchange,
-    refuse: answerBrokenRequest
+    refuse: answerBrokenRequest,
+    onBroken(headers) {
+      const id = readRequestId(headers, newId)
+      noteRefusal({ id, method: 'POST' }, new GatewayError('invalid_request'), metrics, log)
+    }
   })
 }
 

@@ -35,8 +35,10 @@ export interface ConnectionOwner {
   readonly handOver: (socket: Socket, unread: Buffer) => void
   /** The connection has closed, or was handed over. */
   readonly onLeft: (connection: ClientConnection) => void
-  /** Answers what is no HTTP, as Node's server does. */
+  /** Answers a request that can't be read to its end, as Node's server does. */
   readonly refuse: (cause: NodeJS.ErrnoException, socket: Socket) => void
+  /** Told of each request whose connection closed before its body was whole. */
+  readonly onBroken: (headers: PlainHead['headers']) => void
 }
 
 /** What a connection waits for: a request, the rest of its body, or the end of its answer. */
@@ -99,7 +101,8 @@ export class ClientConnection implements Member, AnswerListener {
   }
 
   onData(bytes: Buffer): void {
-    if (this.#phase === 'idle') this.#begin(bytes)
+    // what was sent ahead comes first, even when its turn is only at the end of this tick
+    if (this.#phase === 'idle' && this.#unreadBytes === 0) this.#begin(bytes)
     else {
       if (this.#unread === NONE) this.#unread = []
       this.#unread.push(bytes)
@@ -219,6 +222,7 @@ export class ClientConnection implements Member, AnswerListener {
 
   onClose(): void {
     this.#owner.onLeft(this)
+    if (this.#head !== undefined) this.#owner.onBroken(this.#head.headers)
     this.#sink?.closed()
   }
 }
