@@ -56,26 +56,15 @@ export function createApp(settings: Settings, log: Logger): App {
   const { config } = settings
   let phase: Phase = 'serving'
   const states = createStates(config, log)
-  const serving = () => phase === 'serving'
-  const { http, openResponses } = createServer(config, {
-    newId,
-    keepsConnections: serving,
-    onRefused: (request, error) => noteRefusal(request, error, states.metrics, log)
-  })
+  const clients = serveClients(settings, states, log, () => phase)
   const readiness = () => judgeReadiness(config, states.pool, phase)
-  const takesWork = () => phase === 'serving' || phase === 'unready'
-  const openAi = toOpenAiDeps(settings, states, log, takesWork)
-  registerOpsRoutes(http, { readiness, metrics: states.metrics })
-  registerOpenAiRoutes(http, openAi)
-  const front =
-    config.clientServer === 'auto' ? openFront(http.server, config, openAi, states, log, serving) : undefined
+  registerOpsRoutes(clients.http, { readiness, metrics: states.metrics })
   const stops = config.pools.map((pool) => discover(pool, settings, states, log))
   const close = async () => {
     for (const stop of stops) stop()
     states.pool.close()
     states.watches.close()
-    front?.close()
-    await http.close()
+    await clients.close()
     await states.client.destroy()
   }
   const onPhase = (next: Phase) => {
@@ -84,16 +73,13 @@ export function createApp(settings: Settings, log: Logger): App {
   }
   return {
     readiness,
-    listen: () => http.listen({ ...config.listen }),
+    listen: () => clients.http.listen({ ...config.listen }),
     close,
     async drain() {
       await drain(deriveTimeBudget(config.budget).gateway, {
         onPhase,
-        openResponses: () => openResponses() + (front?.openResponses() ?? 0),
-        stopListening() {
-          http.server.close()
-          front?.closeIdle()
-        },
+        openResponses: clients.openResponses,
+        stopListening: clients.stopListening,
         abortAll: () => states.watches.stopAll(new GatewayError('shutting_down')),
         sleep: (ms) => sleep(ms)
       })
@@ -102,14 +88,36 @@ export function createApp(settings: Settings, log: Logger): App {
   }
 }
 
+/** The HTTP server with the routes that want a key, and the front before it. */
+function serveClients(settings: Settings, states: States, log: Logger, phase: () => Phase) {
+  const { config } = settings
+  const serving = () => phase() === 'serving'
+  const onRefused = (request: Refused, error: GatewayError) => noteRefusal(request, error, states.metrics, log)
+  const { http, openResponses } = createServer(config, { newId, keepsConnections: serving, onRefused })
+  const openAi = toOpenAiDeps(settings, states, log, () => serving() || phase() === 'unready')
+  registerOpenAiRoutes(http, openAi)
+  const front =
+    config.clientServer === 'auto' ? openFront(http.server, config, openAi, { serving, onRefused }) : undefined
+  return {
+    http,
+    openResponses: () => openResponses() + (front?.openResponses() ?? 0),
+    stopListening() {
+      http.server.close()
+      front?.closeIdle()
+    },
+    async close() {
+      front?.close()
+      await http.close()
+    }
+  }
+}
+
+/** What is known of a request that never became a call. */
+type Refused = Pick<FastifyRequest, 'id' | 'method'>
+
 /** A request that never became a call has its line and its count, too. */
-function noteRefusal(
-  request: Pick<FastifyRequest, 'id' | 'method'>,
-  error: GatewayError,
-  metrics: Metrics,
-  log: Logger
-): void {
-  const line = { requestId: request.id, method: request.method, code: error.code, status: error.status }
+function noteRefusal({ id, method }: Refused, error: GatewayError, metrics: Metrics, log: Logger): void {
+  const line = { requestId: id, method, code: error.code, status: error.status }
   if (error.code === 'internal_error') log.error({ ...line, err: error.cause }, 'request failed')
   else log.info(line, 'request refused')
   metrics.refuse(error.code)
@@ -192,35 +200,36 @@ function toOpenAiDeps(settings: Settings, states: States, log: Logger, takesWork
   }
 }
 
+interface FrontEvents {
+  readonly serving: () => boolean
+  readonly onRefused: (request: Refused, error: GatewayError) => void
+}
+
 /** The fast way for plain requests: by the same verbs as the routes, which get whatever it does not take. */
-function openFront(
-  server: HttpServer,
-  config: Config,
-  openAi: OpenAiDeps,
-  { metrics }: States,
-  log: Logger,
-  serves: () => boolean
-): Front {
+function openFront(server: HttpServer, config: Config, openAi: OpenAiDeps, deps: FrontEvents): Front {
   const corsHeaders = createCorsHeaders(config.corsOrigins)
-  const options = { ...config, stalledMs: config.budget.stalledMs }
-  return installFront(server, options, {
-    now,
-    date: createHttpDate(Date.now),
-    serves,
-    authenticate: openAi.authenticate,
-    receive(request) {
-      const id = readRequestId(request.headers, newId)
-      const call = toCall({ ...request, id, acceptedAtMs: now() }, openAi)
-      const cors = corsHeaders(request.headers.origin)
-      return { call, headers: { [HEADERS.requestId]: id, ...cors, [HEADERS.maxTokens]: String(call.maxTokens) } }
-    },
-    exchange: openAi.exchange,
-    refuse: answerBrokenRequest,
-    onBroken(headers) {
-      const id = readRequestId(headers, newId)
-      noteRefusal({ id, method: 'POST' }, new GatewayError('invalid_request'), metrics, log)
+  return installFront(
+    server,
+    { ...config, stalledMs: config.budget.stalledMs },
+    {
+      now,
+      date: createHttpDate(Date.now),
+      serves: deps.serving,
+      authenticate: openAi.authenticate,
+      receive(request) {
+        const id = readRequestId(request.headers, newId)
+        const call = toCall({ ...request, id, acceptedAtMs: now() }, openAi)
+        const cors = corsHeaders(request.headers.origin)
+        return { call, headers: { [HEADERS.requestId]: id, ...cors, [HEADERS.maxTokens]: String(call.maxTokens) } }
+      },
+      exchange: openAi.exchange,
+      refuse: answerBrokenRequest,
+      onBroken(headers) {
+        const id = readRequestId(headers, newId)
+        deps.onRefused({ id, method: 'POST' }, new GatewayError('invalid_request'))
+      }
     }
-  })
+  )
 }
 
 /** Ready means: a request for any model of the configuration would find an engine, or may wait for one. */

@@ -29,50 +29,51 @@ export interface Front {
 
 const SWEEP_MS = 1_000
 
-/** Puts itself in front of the listeners of `server`, which must not have begun to listen. */
+/** Puts itself before the listeners of `server`, which must not have begun to listen. */
 export function installFront(server: Server, options: FrontOptions, deps: FrontDeps): Front {
+  const { maxBodyBytes, keepAliveMs, stalledMs } = options
   const connections = new Roster<ClientConnection>()
-  const toNode = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
   const owner: ConnectionOwner = {
     ...deps,
-    maxBodyBytes: options.maxBodyBytes,
-    style: {
-      keepAliveSeconds: Math.floor(options.keepAliveMs / 1000),
-      stalledMs: options.stalledMs,
-      date: deps.date
-    },
+    maxBodyBytes,
+    style: { keepAliveSeconds: Math.floor(keepAliveMs / 1000), stalledMs, date: deps.date },
     onLeft: (connection) => connections.delete(connection),
-    handOver(socket, unread) {
-      // what is put back must not be told before Node listens
-      socket.pause()
-      socket.unshift(unread)
-      for (const listener of toNode) listener.call(server, socket)
-      socket.resume()
-    }
+    handOver: createHandOver(server)
   }
   server.removeAllListeners('connection')
   server.on('connection', (socket) => connections.add(new ClientConnection(socket, owner)))
   const sweeper = setInterval(() => {
     const nowMs = deps.now()
-    connections.visit((connection) => sweep(connection, nowMs - connection.sinceMs, server, options.keepAliveMs))
+    connections.visit((connection) => sweep(connection, nowMs - connection.sinceMs, server, keepAliveMs))
   }, SWEEP_MS)
   sweeper.unref()
+  const visit = (open: boolean, visitor: (connection: ClientConnection) => void) =>
+    connections.visit((connection) => {
+      if (connection.open === open) visitor(connection)
+    })
   return {
     openResponses() {
-      let open = 0
-      connections.visit((connection) => {
-        if (connection.open) open++
-      })
-      return open
+      let count = 0
+      visit(true, () => count++)
+      return count
     },
-    closeIdle: () =>
-      connections.visit((connection) => {
-        if (!connection.open) connection.socket.destroy()
-      }),
+    closeIdle: () => visit(false, ({ socket }) => socket.destroy()),
     close() {
       clearInterval(sweeper)
-      connections.visit((connection) => connection.socket.destroy())
+      connections.visit(({ socket }) => socket.destroy())
     }
+  }
+}
+
+/** Gives a socket to those who listened to `server` first, as if it were new: with what was read of it put back. */
+function createHandOver(server: Server): ConnectionOwner['handOver'] {
+  const listeners = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
+  return (socket, unread) => {
+    // what is put back must not be told before somebody listens
+    socket.pause()
+    socket.unshift(unread)
+    for (const listener of listeners) listener.call(server, socket)
+    socket.resume()
   }
 }
 
