@@ -77,10 +77,10 @@ export class SocketSink implements Sink {
 
   head(status: number, headers: Headers): void {
     if (this.gone) return
-    this.#headSent = true
-    this.#streaming = headers['content-type'] === 'text/event-stream'
     this.#chunked = headers['content-length'] === undefined
     const head = toHead(status, { ...this.#headers, ...headers }, this.#style, this.#chunked)
+    this.#headSent = true
+    this.#streaming = headers['content-type'] === 'text/event-stream'
     this.#headers = undefined
     if (gathering !== this) this.#gather()
     gathered += scratch.write(head, gathered, 'latin1')
