@@ -82,12 +82,12 @@ export class SocketSink implements Sink {
     this.#headSent = true
     this.#streaming = headers['content-type'] === 'text/event-stream'
     this.#headers = undefined
-    if (gathering !== this) this.#gather()
+    this.hold()
     gathered += scratch.write(head, gathered, 'latin1')
   }
 
-  /** From now on what this answer writes leaves together, at its next flush or when the tick ends. */
-  #gather(): void {
+  hold(): void {
+    if (gathering === this) return
     gathering?.flush()
     gathering = this
     gathered = 0
@@ -119,7 +119,7 @@ export class SocketSink implements Sink {
   flush(): void {
     if (gathering !== this) return
     gathering = undefined
-    if (!this.#socket.destroyed) this.#socket.write(Buffer.from(scratch.subarray(0, gathered)))
+    if (gathered > 0 && !this.#socket.destroyed) this.#socket.write(Buffer.from(scratch.subarray(0, gathered)))
   }
 
   end(): void {

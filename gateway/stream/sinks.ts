@@ -75,11 +75,16 @@ export class HttpSink implements Sink {
       this.#socket = socket
       // the socket may keep the bytes until its reader takes them, and the memory that they came in is used again at once
       this.writeFrames = (frames) => this.gone || socket.write(Buffer.from(frames)) || this.#awaitDrain(socket)
-      socket.cork()
-      this.#corked = true
-      process.nextTick(() => this.flush())
+      this.hold()
     }
     this.#response.flushHeaders()
+  }
+
+  hold(): void {
+    if (this.#corked || this.#socket === undefined) return
+    this.#socket.cork()
+    this.#corked = true
+    process.nextTick(() => this.flush())
   }
 
   flush(): void {

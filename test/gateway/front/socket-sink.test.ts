@@ -73,6 +73,19 @@ describe('an answer', () => {
     expect(writes).toHaveBeenCalledTimes(1)
   })
 
+  it('leaves in one write from when it is told to gather', async () => {
+    const { sink, writes } = await open()
+    sink.head(200, SSE_HEADERS)
+    sink.flush()
+    sink.writeFrames(Buffer.from('9\r\ndata: 1\n\n\r\n'))
+    sink.hold()
+    sink.writeFrames(Buffer.from('9\r\ndata: 2\n\n\r\n'))
+    sink.writeFrames(Buffer.from('9\r\ndata: 3\n\n\r\n'))
+    expect(writes).toHaveBeenCalledTimes(2)
+    sink.end()
+    expect(writes).toHaveBeenCalledTimes(3)
+  })
+
   it('whose head nobody flushes has it at the reader when the tick ends', async () => {
     const { sink, read } = await open()
     sink.head(200, SSE_HEADERS)
