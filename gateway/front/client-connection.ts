@@ -51,7 +51,7 @@ const NONE: Buffer[] = []
 
 /** The socket of a connection knows it, so that one set of listeners serves all sockets. */
 interface OwnedSocket extends Socket {
-  connection?: ClientConnection | undefined
+  connection?: ClientConnection
 }
 
 export class ClientConnection implements Member, AnswerListener {
@@ -122,6 +122,7 @@ export class ClientConnection implements Member, AnswerListener {
     }
     this.#head = head
     this.#principal = principal
+    if (this.socket.timeout) this.socket.setTimeout(0)
     this.#unread = [bytes]
     this.#unreadBytes = bytes.length
     this.#enter('body')
@@ -194,14 +195,13 @@ export class ClientConnection implements Member, AnswerListener {
   #handOver(unread: Buffer): void {
     const { socket } = this
     this.#release()
-    // a reader that was slow with the last answer
-    socket.setTimeout(0)
+    if (socket.timeout) socket.setTimeout(0)
     this.#owner.handOver(socket, unread)
   }
 
   #release(): void {
     for (const [event, listener] of LISTENERS) this.socket.off(event, listener)
-    ;(this.socket as OwnedSocket).connection = undefined
+    delete (this.socket as OwnedSocket).connection
     this.#owner.onLeft(this)
   }
 
@@ -216,6 +216,12 @@ export class ClientConnection implements Member, AnswerListener {
     this.#owner.refuse(Object.assign(new Error('the request is not whole'), { code }), this.socket)
   }
 
+  /** Only the end of an answer that its reader was slow with has a time limit here. */
+  onTimeout(): void {
+    if (this.open) this.socket.destroy()
+    else this.socket.setTimeout(0)
+  }
+
   onDrain(): void {
     this.#sink?.drained()
   }
@@ -227,37 +233,23 @@ export class ClientConnection implements Member, AnswerListener {
   }
 }
 
-const LISTENERS: readonly (readonly [string, (this: OwnedSocket, bytes: Buffer) => void])[] = [
-  [
-    'data',
-    function (bytes) {
-      this.connection?.onData(bytes)
-    }
-  ],
-  [
-    'end',
-    function () {
-      this.connection?.onEnd()
-    }
-  ],
-  [
-    'drain',
-    function () {
-      this.connection?.onDrain()
-    }
-  ],
-  [
-    'close',
-    function () {
-      this.connection?.onClose()
-    }
-  ],
-  [
-    'timeout',
-    function () {
-      this.destroy()
-    }
-  ],
+/** One for all sockets: `this` is the socket. */
+const LISTENERS = Object.entries({
+  data(this: OwnedSocket, bytes: Buffer) {
+    this.connection?.onData(bytes)
+  },
+  end(this: OwnedSocket) {
+    this.connection?.onEnd()
+  },
+  drain(this: OwnedSocket) {
+    this.connection?.onDrain()
+  },
+  timeout(this: OwnedSocket) {
+    this.connection?.onTimeout()
+  },
+  close(this: OwnedSocket) {
+    this.connection?.onClose()
+  },
   // a reader that vanishes in the middle of a write is told of by 'close'; an unheard 'error' would end the process
-  ['error', () => {}]
-]
+  error() {}
+})

@@ -23,7 +23,7 @@ const MAX_FIELDS = 64
  * Narrower than RFC 9112 on purpose: names are tokens, a value is visible ASCII and spaces. A folded line, a bare CR or LF,
  * a tab, a byte above 0x7e or a space before the colon is not in it.
  */
-const FIELD_LINES = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\x20-\x7e]*\r\n)+$/
+const FIELD_LINES = /(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\x20-\x7e]*\r\n)+$/y
 const PLAIN_LENGTH = /^[1-9]\d{0,9}$/
 const JSON_TYPE = /^application\/json(?:; ?charset=utf-8)?$/i
 const OWN_NAME = 'x-sluice-'
@@ -53,9 +53,9 @@ export function readPlainHead(bytes: Buffer, maxBodyBytes: number): PlainHead | 
   const text = bytes.toString('latin1', 0, end + 2)
   const requestLine = REQUEST_LINES.find(({ line }) => text.startsWith(line))
   if (requestLine === undefined) return undefined
-  const lines = text.slice(requestLine.line.length)
-  if (!FIELD_LINES.test(lines)) return undefined
-  const headers = readFields(lines)
+  FIELD_LINES.lastIndex = requestLine.line.length
+  if (!FIELD_LINES.test(text)) return undefined
+  const headers = readFields(bytes, text, requestLine.line.length)
   if (headers === undefined || headers.host === undefined) return undefined
   if (!/^keep-alive$/i.test(headers.connection ?? 'keep-alive')) return undefined
   if (!JSON_TYPE.test(headers['content-type'] ?? '')) return undefined
@@ -64,27 +64,30 @@ export function readPlainHead(bytes: Buffer, maxBodyBytes: number): PlainHead | 
   return { path: requestLine.path, headers, bodyStart: end + END.length, bodyBytes: Number(length) }
 }
 
-/** The fields of well-formed lines; undefined where one comes twice, or is not for here. */
-function readFields(lines: string): Record<string, string> | undefined {
+/**
+ * The fields of well-formed lines from `from` on; undefined where one comes twice, or is not for here. A value is read from
+ * the bytes: a part of the text would keep all of it, the key included, for as long as the call lives.
+ */
+function readFields(bytes: Buffer, text: string, from: number): Record<string, string> | undefined {
   const headers: Record<string, string> = Object.create(null)
   let count = 0
-  for (let start = 0; start < lines.length; ) {
-    const end = lines.indexOf('\r\n', start)
-    const colon = lines.indexOf(':', start)
-    const name = lines.slice(start, colon).toLowerCase()
+  for (let start = from; start < text.length; ) {
+    const colon = text.indexOf(':', start)
+    const end = text.indexOf('\r\n', colon)
+    const name = text.slice(start, colon).toLowerCase()
     if (headers[name] !== undefined || UNUSUAL_FIELDS.has(name) || ++count > MAX_FIELDS) return undefined
     if (name.startsWith(OWN_NAME) && !OWN_FIELDS.has(name)) return undefined
-    headers[name] = sliceTrimmed(lines, colon + 1, end)
+    headers[name] = readTrimmed(bytes, colon + 1, end)
     start = end + 2
   }
   return headers
 }
 
-/** The text from `start` to `end` without the spaces around it. */
-function sliceTrimmed(text: string, start: number, end: number): string {
+/** The bytes from `start` to `end` as text, without the spaces around them. */
+function readTrimmed(bytes: Buffer, start: number, end: number): string {
   let from = start
   let to = end
-  while (from < to && text.charCodeAt(from) === SPACE) from++
-  while (to > from && text.charCodeAt(to - 1) === SPACE) to--
-  return text.slice(from, to)
+  while (from < to && bytes[from] === SPACE) from++
+  while (to > from && bytes[to - 1] === SPACE) to--
+  return bytes.toString('latin1', from, to)
 }

@@ -35,7 +35,7 @@ afterEach(() => {
   }
 })
 
-async function open(): Promise<Lab> {
+async function open({ stalledMs = 10_000 } = {}): Promise<Lab> {
   const server = createServer((request, response) => {
     request.resume().on('end', () => response.end('node'))
   })
@@ -50,7 +50,7 @@ async function open(): Promise<Lab> {
   } as unknown as Lab
   const front = installFront(
     server,
-    { maxBodyBytes: 100_000, keepAliveMs: KEEP_ALIVE_MS, stalledMs: 10_000 },
+    { maxBodyBytes: 100_000, keepAliveMs: KEEP_ALIVE_MS, stalledMs },
     {
       now: () => lab.nowMs,
       date: () => 'NOW',
@@ -286,6 +286,45 @@ describe('a connection', () => {
     expect(client.closed).toBe(false)
     lab.front.closeIdle()
     await until('it is closed', () => client.closed)
+  })
+})
+
+describe('a reader that is slow with the end of an answer', () => {
+  const LARGE = 20_000_000
+
+  /** A client that reads nothing of an answer that has ended. */
+  async function stall(stalledMs: number) {
+    const lab = await open({ stalledMs })
+    lab.answersAtOnce = false
+    const client = dial(lab)
+    client.socket.pause()
+    client.socket.write(plain())
+    await until('it is taken', () => lab.sinks.length === 1)
+    const sink = lab.sinks.pop()
+    sink?.head(200, { 'content-type': 'text/event-stream' })
+    sink?.write(Buffer.alloc(LARGE))
+    sink?.end()
+    return { lab, client }
+  }
+
+  it('is cut off when it takes nothing for too long', async () => {
+    const { lab, client } = await stall(100)
+    await until('its answer is given up', () => lab.front.openResponses() === 0)
+    client.socket.resume()
+    await until('it is cut off', () => client.closed)
+    expect(client.text.length).toBeLessThan(LARGE)
+  })
+
+  it('keeps its connection when it goes on, for a silence that is longer', async () => {
+    const { lab, client } = await stall(300)
+    client.socket.resume()
+    await until('it has all', () => client.text.length > LARGE && lab.front.openResponses() === 0)
+    await sleep(500)
+    client.socket.write(plain('next'))
+    await until('the next one is taken', () => lab.sinks.length === 1)
+    await sleep(500)
+    expect([client.closed, lab.taken.at(-1)]).toEqual([false, 'next'])
+    client.socket.destroy()
   })
 })
 
