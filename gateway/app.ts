@@ -195,6 +195,9 @@ function toOpenAiDeps(settings: Settings, states: States, log: Logger, takesWork
     now,
     createdSeconds: Math.floor(Date.now() / 1000),
     stalledMs: config.budget.stalledMs,
+    maxUploadBytes: config.maxUploadBytes,
+    maxBodyBytes: config.maxBodyBytes,
+    newBoundary: () => `sluice-${randomUUID()}`,
     countUsage: config.countUsage,
     exchange: (call, sink) => void exchange(call, sink, exchangeDeps)
   }
@@ -219,8 +222,9 @@ function openFront(server: HttpServer, config: Config, openAi: OpenAiDeps, deps:
       receive(request) {
         const id = readRequestId(request.headers, newId)
         const call = toCall({ ...request, id, acceptedAtMs: now() }, openAi)
-        const cors = corsHeaders(request.headers.origin)
-        return { call, headers: { [HEADERS.requestId]: id, ...cors, [HEADERS.maxTokens]: String(call.maxTokens) } }
+        const headers: Record<string, string> = { [HEADERS.requestId]: id, ...corsHeaders(request.headers.origin) }
+        if (call.maxTokens !== undefined) headers[HEADERS.maxTokens] = String(call.maxTokens)
+        return { call, headers }
       },
       exchange: openAi.exchange,
       refuse: answerBrokenRequest,

@@ -1,5 +1,6 @@
 // The nouns of one request, types only: Call what was asked, Sink where bytes go, Lease which engine, Outcome how it ended.
-import type { EnginePath, GenAiOperation } from './contract.ts'
+import type { Readable } from 'node:stream'
+import type { Api } from './engine-routes.ts'
 import type { GatewayError } from './errors.ts'
 
 /** Who asks: one API key. */
@@ -16,20 +17,20 @@ export interface Principal {
 export interface Call {
   /** The request id: header `x-request-id` both ways, and the log's `requestId`. */
   readonly id: string
-  readonly path: EnginePath
-  readonly operation: GenAiOperation
+  /** The engine's path. */
+  readonly path: string
+  /** OpenTelemetry's `gen_ai.operation.name`. */
+  readonly operation: string
+  /** Whose shapes the answer has. */
+  readonly api: Api
   readonly model: string
   readonly stream: boolean
-  /**
-   * JSON for the engine, byte for byte the client's but for the fields that Sluice sets. It is let go once an answer has
-   * begun, for no engine will be asked again then: a long prompt need not be held for as long as its answer takes.
-   */
-  readonly body: { bytes: Buffer }
+  readonly body: CallBody
   /** The few client headers that may go upstream; never a credential. */
   readonly headers: Readonly<Record<string, string>>
   readonly principal: Principal
-  /** The applied cap on output tokens of one choice. */
-  readonly maxTokens: number
+  /** The applied cap on output tokens of one choice; undefined where nothing is generated. */
+  readonly maxTokens: number | undefined
   /** How many answers the request generates: `n` times the number of prompts. */
   readonly choices: number
   /** The client did not ask for the usage that Sluice asked the engine for: its chunk goes no further. */
@@ -38,6 +39,19 @@ export interface Call {
   readonly wantsTiming: boolean
   /** When the request was accepted, in ms of the app's monotonic clock. */
   readonly acceptedAtMs: number
+}
+
+/** What an engine gets. */
+export interface CallBody {
+  /** Its `Content-Type`. */
+  readonly type: string
+  /**
+   * JSON, byte for byte the client's but for the fields that Sluice sets; or a form, written anew. It is let go once an
+   * answer has begun, for no engine will be asked again then: a long prompt need not be held for as long as its answer takes.
+   */
+  bytes: Buffer
+  /** What follows `bytes`, as the client sends it. Once an engine has had any of it no other one can be asked. */
+  readonly rest?: Readable
 }
 
 /** Response headers by lower-case name. */
@@ -65,8 +79,12 @@ export interface Sink {
   /** Sends now what a sink has gathered in this tick to send it at once; without it that goes out when the tick ends. */
   flush(): void
   end(): void
-  /** Ends with an error: a status and JSON before the head, an error event after it in an event stream. */
-  fail(error: GatewayError): void
+  /**
+   * Ends with an error: a status and JSON before the head, an error event after it in an event stream.
+   *
+   * @param sequence how many events of the answer have gone before, for an API that numbers them
+   */
+  fail(error: GatewayError, sequence: number): void
 }
 
 /** One engine that requests can be sent to. */

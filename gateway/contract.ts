@@ -1,5 +1,6 @@
 // What infra/ and the gateway agree on, pure and shared: names, ports, paths, headers, metrics and the configuration's schema.
 import { z } from 'zod'
+import { TASKS } from './engine-routes.ts'
 import { timeBudgetSchema } from './time-budget.ts'
 
 export { deriveTimeBudget, type TimeBudget, type TimeBudgetInput, timeBudgetSchema } from './time-budget.ts'
@@ -7,16 +8,8 @@ export { deriveTimeBudget, type TimeBudget, type TimeBudgetInput, timeBudgetSche
 /** TCP ports inside the cluster. 8000 is vLLM's own default. */
 export const PORTS = { gateway: 8080, engine: 8000 } as const
 
-/** The gateway's own paths; every other path that it answers is in `ENGINE_PATHS`. */
+/** The gateway's own paths; every other path that it answers is in `ENGINE_ROUTES`. */
 export const PATHS = { health: '/healthz', ready: '/readyz', metrics: '/metrics', models: '/v1/models' } as const
-
-/** What is forwarded to an engine, by path: the allowlist. The value is OpenTelemetry's `gen_ai.operation.name`. */
-export const ENGINE_PATHS = {
-  '/v1/chat/completions': 'chat',
-  '/v1/completions': 'text_completion'
-} as const
-export type EnginePath = keyof typeof ENGINE_PATHS
-export type GenAiOperation = (typeof ENGINE_PATHS)[EnginePath]
 
 /** Where vLLM answers that it is alive (503 once its engine is dead). */
 export const ENGINE_HEALTH_PATH = '/health'
@@ -24,6 +17,7 @@ export const ENGINE_HEALTH_PATH = '/health'
 /** Header names, lower-case as Node has them. */
 export const HEADERS = {
   requestId: 'x-request-id',
+  apiKey: 'x-api-key',
   maxTokens: 'x-sluice-max-tokens',
   timing: 'x-sluice-timing',
   buffering: 'x-accel-buffering'
@@ -64,13 +58,27 @@ const name = z
     'use letters, digits and ._:/- (at most 128), starting with a letter or digit'
   )
 
+/** What a model is for, each task once. */
+export const tasksSchema = z
+  .array(z.enum(TASKS))
+  .min(1)
+  .refine((tasks) => new Set(tasks).size === tasks.length, { error: 'a task stands here twice' })
+
+/** The default of `maxUploadBytes`: OpenAI's limit of an audio file, and vLLM's (`VLLM_MAX_AUDIO_CLIP_FILESIZE_MB`). */
+export const MAX_UPLOAD_BYTES = 26_214_400
+
 const modelSchema = z.strictObject({
   /** The name that clients send and that the engine serves (`--served-model-name`). */
   name,
   /** The most output tokens of one request, all of its choices together; set when the client sends no limit. */
   maxOutputTokens: tokens.default(4096),
   /** A restricted model is there only for the keys that name it; nobody else sees it. */
-  restricted: z.boolean().default(false)
+  restricted: z.boolean().default(false),
+  /**
+   * What the model is for, and so which routes it answers on; another route is refused here, before an engine is asked.
+   * `generate`: chat, completions, responses, messages; `embed`: embeddings; `score`: score and rerank; `transcribe`: audio.
+   */
+  tasks: tasksSchema.default(['generate'])
 })
 
 const originSchema = z
@@ -122,8 +130,10 @@ export const configSchema = z.strictObject({
       port: z.int().min(0).max(65535).default(PORTS.gateway)
     })
     .prefault({}),
-  /** The largest request body, in bytes; a larger one gets 413. */
+  /** The largest request body, in bytes; a larger one gets 413. So much of an upload is held, at most, to find its model. */
   maxBodyBytes: z.int().min(1024).max(1_073_741_824).default(10_485_760),
+  /** The largest form with audio, in bytes; it passes through without being held. */
+  maxUploadBytes: z.int().min(1024).max(1_073_741_824).default(MAX_UPLOAD_BYTES),
   /**
    * How long a connection is kept for its next request. It must be longer than whatever is in front keeps it, or a
    * request meets the close; common proxies drop it after 60 s, cloud load balancers after minutes.

@@ -17,13 +17,18 @@ const TABLE = {
   missing_api_key: {
     status: 401,
     type: 'authentication_error',
-    message: 'No API key was given. Send it in the header: Authorization: Bearer YOUR_KEY.'
+    message: 'No API key was given. Send it in a header: Authorization: Bearer YOUR_KEY, or x-api-key: YOUR_KEY.'
   },
   invalid_api_key: { status: 401, type: 'authentication_error', message: 'The API key is not known here.' },
   model_not_found: {
     status: 404,
     type: 'invalid_request_error',
     message: 'The model does not exist or your key may not use it. GET /v1/models lists what it may use.'
+  },
+  route_not_supported: {
+    status: 404,
+    type: 'invalid_request_error',
+    message: 'The model does not answer on this route.'
   },
   unknown_url: { status: 404, type: 'invalid_request_error', message: 'There is no such route.' },
   method_not_allowed: { status: 405, type: 'invalid_request_error', message: 'The route does not take this method.' },

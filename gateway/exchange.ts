@@ -1,4 +1,5 @@
 // ONE request from admission to outcome. Read this file first: it alone knows the order of the steps.
+import type { Readable } from 'node:stream'
 import type { Queue } from './admission/queue.ts'
 import type { Call, EngineHandler, Lease, Outcome, RequestRecord, Sink } from './call.ts'
 import { GatewayError } from './errors.ts'
@@ -37,7 +38,7 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
     meter.admitted()
     outcome = slot.refused
     const tried: string[] = []
-    while (outcome === undefined || (mayRetry(outcome) && watch.stopped === undefined)) {
+    while (outcome === undefined || (mayRetry(outcome, call) && watch.stopped === undefined)) {
       using lease = tried.length < deps.maxAttempts ? deps.pool.lease(call.model, tried) : undefined
       if (lease === undefined) break
       tried.push(lease.endpoint.id)
@@ -57,13 +58,17 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
 /** Throws nothing, for nobody waits for an exchange. */
 function finish(outcome: Outcome, call: Call, sink: Sink, meter: Meter, deps: ExchangeDeps): void {
   try {
-    if (outcome.kind === 'error') sink.fail(outcome.error)
+    if (outcome.kind === 'error') sink.fail(outcome.error, meter.events)
     deps.record(meter.finish(outcome))
   } catch (cause) {
     deps.onFault(call, cause)
   }
 }
 
-const mayRetry = (outcome: Outcome) => outcome.kind === 'error' && outcome.retryable
+const mayRetry = (outcome: Outcome, { body }: Call) =>
+  outcome.kind === 'error' && outcome.retryable && (body.rest === undefined || isUntouched(body.rest))
+
+/** Nothing of a body that is passed on as it comes has gone to an engine yet. */
+const isUntouched = (rest: Readable) => !rest.readableDidRead && !rest.destroyed
 
 const refuse = (error: GatewayError): Outcome => ({ kind: 'error', error, engineFault: false, retryable: false })

@@ -2,8 +2,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
-import { ENGINE_PATHS, HEADERS, PATHS } from './contract.ts'
+import { HEADERS, PATHS } from './contract.ts'
 import { answerPreflight, createCorsHeaders } from './cors.ts'
+import { ENGINE_ROUTES, findRoute } from './engine-routes.ts'
+import { ERROR_SHAPES } from './error-shapes.ts'
 import { GatewayError, retryAfterSeconds, toOpenAiError } from './errors.ts'
 
 export interface ServerOptions {
@@ -30,7 +32,7 @@ const REQUEST_TIMEOUT_MS = 120_000
 /** Which methods each path takes, for a 405 that says so. */
 const METHODS = new Map<string, string>([
   ...Object.values(PATHS).map((path) => [path, 'GET, HEAD'] as const),
-  ...Object.keys(ENGINE_PATHS).map((path) => [path, 'POST'] as const)
+  ...Object.keys(ENGINE_ROUTES).map((path) => [path, 'POST'] as const)
 ])
 
 export interface Server {
@@ -51,7 +53,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors(error, request, reply) {
       reply.header(HEADERS.requestId, request.id)
-      sendError(reply, toGatewayError(error, options.maxBodyBytes))
+      sendError(request, reply, toGatewayError(error, options.maxBodyBytes))
     }
   })
   const corsHeaders = createCorsHeaders(options.corsOrigins)
@@ -79,14 +81,14 @@ function installErrorHandlers(server: FastifyInstance, maxBodyBytes: number, onR
   server.setErrorHandler((error: FastifyError, request, reply) => {
     const known = toGatewayError(error, maxBodyBytes)
     onRefused(request, known)
-    return sendError(reply, known)
+    return sendError(request, reply, known)
   })
   server.setNotFoundHandler((request, reply) => {
-    const allow = METHODS.get(request.url.split('?')[0] ?? '')
+    const allow = METHODS.get(pathOf(request))
     const error = new GatewayError(allow === undefined ? 'unknown_url' : 'method_not_allowed')
     if (allow !== undefined) reply.header('allow', allow)
     onRefused(request, error)
-    return sendError(reply, error)
+    return sendError(request, reply, error)
   })
 }
 
@@ -108,11 +110,14 @@ function toGatewayError(error: FastifyError | GatewayError, maxBodyBytes: number
   return new GatewayError('internal_error', { cause: error })
 }
 
-function sendError(reply: FastifyReply, error: GatewayError): FastifyReply {
+const pathOf = ({ url }: FastifyRequest) => url.split('?')[0] ?? ''
+
+function sendError(request: FastifyRequest, reply: FastifyReply, error: GatewayError): FastifyReply {
   const retryAfter = retryAfterSeconds(error)
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   if (error.status === 401) reply.header('www-authenticate', 'Bearer')
-  return reply.code(error.status).send(toOpenAiError(error))
+  const { body } = ERROR_SHAPES[findRoute(pathOf(request))?.api ?? 'chunks']
+  return reply.code(error.status).send(body(error, request.id))
 }
 
 /** What is no HTTP gets one plain answer on its socket, if that still listens. */

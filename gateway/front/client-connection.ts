@@ -1,7 +1,7 @@
 // One client connection while its requests are plain: reads one, has it answered, reads the next; anything else goes to Node.
 import type { Socket } from 'node:net'
 import type { Call, Principal, Sink } from '../call.ts'
-import type { EnginePath } from '../contract.ts'
+import type { EnginePath } from '../engine-routes.ts'
 import type { Member } from '../stream/roster.ts'
 import { type PlainHead, readPlainHead } from './plain-head.ts'
 import { type AnswerListener, type AnswerStyle, SocketSink } from './socket-sink.ts'
@@ -149,21 +149,22 @@ export class ClientConnection implements Member, AnswerListener {
     this.#answer(bytes, head, principal, end)
   }
 
-  #answer(bytes: Buffer, { path, headers, bodyStart }: PlainHead, principal: Principal, end: number): void {
+  #answer(bytes: Buffer, { path, headers: fields, bodyStart }: PlainHead, principal: Principal, end: number): void {
     let received: ReturnType<ConnectionOwner['receive']>
     try {
-      received = this.#owner.receive({ path, headers, body: bytes.subarray(bodyStart, end), principal })
+      received = this.#owner.receive({ path, headers: fields, body: bytes.subarray(bodyStart, end), principal })
     } catch {
       this.#handOver(bytes)
       return
     }
+    const { call, headers } = received
     this.#enter('answer')
     if (bytes.length > end) {
       this.#unread = [bytes.subarray(end)]
       this.#unreadBytes = bytes.length - end
     }
-    this.#sink = new SocketSink(this.socket, received.headers, this.#owner.style, this)
-    this.#owner.exchange(received.call, this.#sink)
+    this.#sink = new SocketSink(this.socket, { headers, api: call.api }, this.#owner.style, this)
+    this.#owner.exchange(call, this.#sink)
   }
 
   /** The socket has the whole answer, and takes the next request. */

@@ -1,5 +1,5 @@
 // Reads the head of a plain request for a token path from bytes that hold all of it; any other head is left to Node's parser.
-import type { EnginePath } from '../contract.ts'
+import { ENGINE_ROUTES, type EnginePath } from '../engine-routes.ts'
 
 /** The head of one plain request, and where its body is. */
 export interface PlainHead {
@@ -11,9 +11,10 @@ export interface PlainHead {
   readonly bodyBytes: number
 }
 
-/** The paths that are asked for all day. */
-const HOT_PATHS: readonly EnginePath[] = ['/v1/chat/completions', '/v1/completions']
-const REQUEST_LINES = HOT_PATHS.map((path) => ({ path, line: `POST ${path} HTTP/1.1\r\n` }))
+/** The first lines of requests for tokens: what is asked for all day. */
+const REQUEST_LINES = (Object.keys(ENGINE_ROUTES) as EnginePath[])
+  .filter((path) => ENGINE_ROUTES[path].body === 'json' && ENGINE_ROUTES[path].streams)
+  .map((path) => ({ path, line: `POST ${path} HTTP/1.1\r\n` }))
 
 /** Half of what Node's parser takes, so that it alone decides what is too large. */
 const MAX_HEAD_BYTES = 8_192

@@ -2,6 +2,8 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Headers, Sink } from '../call.ts'
+import { HEADERS } from '../contract.ts'
+import type { Api } from '../engine-routes.ts'
 import type { GatewayError } from '../errors.ts'
 import { failAnswer, toFrame } from '../stream/sinks.ts'
 
@@ -12,6 +14,14 @@ export interface AnswerStyle {
   readonly stalledMs: number
   /** The `Date` of a response that begins now. */
   readonly date: () => string
+}
+
+/** What one answer has of its own. */
+export interface AnswerForm {
+  /** What every head gets: request id, cap, CORS. */
+  readonly headers: Headers
+  /** Whose shapes the answer has. */
+  readonly api: Api
 }
 
 /** Told when an answer has ended. */
@@ -31,6 +41,7 @@ let gathered = 0
 
 export class SocketSink implements Sink {
   readonly #socket: Socket
+  readonly #api: Api
   readonly #style: AnswerStyle
   readonly #listener: AnswerListener
   /** What every head gets, until it has gone. */
@@ -42,9 +53,10 @@ export class SocketSink implements Sink {
   #onGone: (() => void) | undefined
   #onDrain: (() => void) | undefined
 
-  constructor(socket: Socket, headers: Headers, style: AnswerStyle, listener: AnswerListener) {
+  constructor(socket: Socket, { headers, api }: AnswerForm, style: AnswerStyle, listener: AnswerListener) {
     this.#socket = socket
     this.#headers = headers
+    this.#api = api
     this.#style = style
     this.#listener = listener
   }
@@ -130,11 +142,16 @@ export class SocketSink implements Sink {
     this.#listener.onAnswered()
   }
 
-  fail(error: GatewayError): void {
+  fail(error: GatewayError, sequence = 0): void {
     if (this.gone) return
-    failAnswer(this, error, this.#streaming, () => {
-      this.#ended = true
-      this.#socket.destroy()
+    failAnswer(this, error, this.#headers?.[HEADERS.requestId], {
+      api: this.#api,
+      streaming: this.#streaming,
+      sequence,
+      cut: () => {
+        this.#ended = true
+        this.#socket.destroy()
+      }
     })
   }
 }

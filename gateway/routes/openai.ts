@@ -1,11 +1,13 @@
-// The OpenAI routes: each request becomes a Call for the exchange; and the list of models.
-import type { IncomingMessage } from 'node:http'
+// The routes of the API: each request becomes a Call for the exchange; and the list of models.
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Call, Headers, Principal, Sink } from '../call.ts'
-import { ENGINE_PATHS, type EnginePath, HEADERS, PATHS } from '../contract.ts'
+import { HEADERS, PATHS } from '../contract.ts'
+import { ENGINE_ROUTES, type EnginePath } from '../engine-routes.ts'
 import { GatewayError } from '../errors.ts'
 import { HttpSink } from '../stream/sinks.ts'
-import { type ToCallOptions, toCall } from './to-call.ts'
+import { readForm } from './form.ts'
+import { type Received, type ToCallOptions, toCall, toFormCall } from './to-call.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -26,7 +28,15 @@ export interface OpenAiDeps extends ToCallOptions {
   /** When the models were made available, in seconds since 1970: OpenAI's `created`. */
   readonly createdSeconds: number
   readonly stalledMs: number
+  /** The largest upload, and how much of it is held to find its model, in bytes. */
+  readonly maxUploadBytes: number
+  readonly maxBodyBytes: number
+  /** Something random that parts a form. */
+  readonly newBoundary: () => string
 }
+
+/** A form larger than this is passed on while it comes; a smaller one can be sent to another engine, too. */
+const PASS_BYTES = 1_048_576
 
 /** Registers `/v1/*`. Every route in here wants a key. */
 export function registerOpenAiRoutes(app: FastifyInstance, deps: OpenAiDeps): void {
@@ -34,7 +44,7 @@ export function registerOpenAiRoutes(app: FastifyInstance, deps: OpenAiDeps): vo
   app.register(async (guarded) => {
     guarded.addHook('onRequest', (request, _reply, done) => {
       if (!deps.takesWork()) throw new GatewayError('shutting_down')
-      request.principal = deps.authenticate(request.headers.authorization)
+      request.principal = deps.authenticate(readCredential(request.headers))
       done()
     })
     guarded.get(PATHS.models, async (request) => ({
@@ -47,10 +57,21 @@ export function registerOpenAiRoutes(app: FastifyInstance, deps: OpenAiDeps): vo
         throw new GatewayError('model_not_found', { param: 'model' })
       return toModel(name, deps.createdSeconds)
     })
-    for (const path of Object.keys(ENGINE_PATHS) as EnginePath[]) {
-      guarded.post(path, (request, reply) => answer(path, request, reply, deps))
-    }
+    for (const path of pathsOf('json')) guarded.post(path, (request, reply) => answer(path, request, reply, deps))
+    guarded.register(async (forms) => {
+      // whoever reads the form takes it from the request itself, part by part
+      forms.addContentTypeParser('multipart/form-data', (_request, _payload, done) => done(null))
+      for (const path of pathsOf('form')) forms.post(path, (request, reply) => answerForm(path, request, reply, deps))
+    })
   })
+}
+
+const pathsOf = (body: 'json' | 'form') =>
+  (Object.keys(ENGINE_ROUTES) as EnginePath[]).filter((path) => ENGINE_ROUTES[path].body === body)
+
+/** The key as OpenAI's clients send it, or else as Anthropic's do. */
+function readCredential({ authorization, [HEADERS.apiKey]: key }: IncomingHttpHeaders): string | undefined {
+  return authorization ?? (typeof key === 'string' ? `Bearer ${key}` : undefined)
 }
 
 const NO_HEADERS = {}
@@ -71,18 +92,47 @@ function principalOf(request: FastifyRequest): Principal {
 
 /** Not async: a function that waits keeps all that it has ever held, the body among it, for as long as the answer takes. */
 function answer(path: EnginePath, request: FastifyRequest, reply: FastifyReply, deps: OpenAiDeps): void {
-  const call = receive(path, request, deps)
-  const ours = { ...(reply.getHeaders() as Headers), [HEADERS.maxTokens]: String(call.maxTokens) }
-  reply.hijack()
-  deps.exchange(call, new HttpSink(reply.raw, { headers: ours, stalledMs: deps.stalledMs }))
+  begin(receive(path, request, deps), request, reply, deps)
 }
 
 /** The call of a request, which from then on holds nothing of its body: the call has the bytes that go upstream. */
 function receive(path: EnginePath, request: FastifyRequest, deps: OpenAiDeps): Call {
-  const { id, headers } = request
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
   request.body = undefined
-  const call = toCall({ id, path, headers, body, principal: principalOf(request), acceptedAtMs: deps.now() }, deps)
+  return toCall({ ...received(path, request, deps), body }, deps)
+}
+
+/** The call of a large form begins before it is whole: it waits for its turn, and then flows. */
+async function answerForm(
+  path: EnginePath,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  deps: OpenAiDeps
+): Promise<void> {
+  if (request.body !== undefined) {
+    throw new GatewayError('unsupported_media_type', { message: 'Send a form: Content-Type: multipart/form-data.' })
+  }
+  const asked = received(path, request, deps)
+  const form = await readForm(request.raw, {
+    boundary: deps.newBoundary(),
+    maxBytes: deps.maxUploadBytes,
+    maxHeldBytes: deps.maxBodyBytes,
+    passBytes: Math.min(PASS_BYTES, deps.maxBodyBytes)
+  })
+  reply.raw.once('close', () => form.drop())
+  begin(toFormCall(asked, form, deps), request, reply, deps)
+}
+
+function received(path: EnginePath, request: FastifyRequest, deps: OpenAiDeps): Received {
+  const { id, headers } = request
+  return { id, path, headers, principal: principalOf(request), acceptedAtMs: deps.now() }
+}
+
+function begin(call: Call, request: FastifyRequest, reply: FastifyReply, deps: OpenAiDeps): void {
   letHeadersGo(request.raw)
-  return call
+  const { api, maxTokens } = call
+  const headers = { ...(reply.getHeaders() as Headers) }
+  if (maxTokens !== undefined) headers[HEADERS.maxTokens] = String(maxTokens)
+  reply.hijack()
+  deps.exchange(call, new HttpSink(reply.raw, { headers, api, stalledMs: deps.stalledMs }))
 }

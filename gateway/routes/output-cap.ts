@@ -1,18 +1,22 @@
 // How many tokens a request may generate: what was asked, under what the model and the key allow. Pure.
-import type { EnginePath } from '../contract.ts'
+import type { EngineRoute } from '../engine-routes.ts'
 import { GatewayError } from '../errors.ts'
-import type { JsonBody } from './json-body.ts'
 import { countItems } from './json-scan.ts'
 
-/** The fields that limit the output. */
-const OLDER_NAME = 'max_tokens'
-const NAMES = ['max_completion_tokens', OLDER_NAME]
+/** The fields of a request, whatever it came as. */
+export interface Fields {
+  /** The value of a field; undefined where there is none. */
+  get(name: string): unknown
+  /** The bytes of a field's value; undefined where there is none. */
+  raw(name: string): Buffer | undefined
+}
+
 /** OpenAI's own bound on `n`. */
 const MAX_N = 128
 
 export interface OutputCap {
-  /** The limit of one choice, as it goes to the engine. */
-  readonly maxTokens: number
+  /** The limit of one choice, as it goes to the engine; undefined where nothing is generated. */
+  readonly maxTokens: number | undefined
   /** How many choices the answer has: `n` for each prompt. */
   readonly choices: number
   /** The body's fields that carry the limit upstream. */
@@ -23,32 +27,31 @@ export interface OutputCap {
  * The cap of one request. `allowed` bounds all of its choices together, so each gets an equal share; a request that asks
  * for less gets what it asks for, and one that asks for nothing gets the share. Throws `invalid_request` with the field.
  */
-export function capOutput(path: EnginePath, body: JsonBody, allowed: number): OutputCap {
-  const { choices, generated } = countChoices(path, body)
+export function capOutput({ cap, choices: counted }: EngineRoute, body: Fields, allowed: number): OutputCap {
+  if (cap === undefined) return { maxTokens: undefined, choices: 1, fields: {} }
+  const { choices, generated } = countChoices(counted, body)
   const share = Math.floor(allowed / generated)
   if (share < 1) {
     const message = `${generated} choices need at least one token each, and ${allowed} tokens are allowed.`
     throw new GatewayError('invalid_request', { message, param: 'n' })
   }
-  let maxTokens = share
-  const named: string[] = []
-  for (const name of NAMES) {
-    const asked = readCount(body, name, Number.MAX_SAFE_INTEGER)
-    if (asked === undefined) continue
-    named.push(name)
-    maxTokens = Math.min(maxTokens, asked)
+  const asked = readCount(body, cap.name, Number.MAX_SAFE_INTEGER)
+  if (asked === undefined && cap.isRequired) {
+    throw new GatewayError('invalid_request', { message: `${cap.name} is required.`, param: cap.name })
   }
-  // text completions know only the older field
-  if (!named.includes(OLDER_NAME) && (named.length === 0 || path !== '/v1/chat/completions')) named.push(OLDER_NAME)
+  const alias = cap.alias === undefined ? undefined : readCount(body, cap.alias, Number.MAX_SAFE_INTEGER)
+  const maxTokens = Math.min(share, asked ?? share, alias ?? share)
   const fields: Record<string, number> = {}
-  for (const name of named) fields[name] = maxTokens
+  if (cap.alias !== undefined && alias !== undefined) fields[cap.alias] = maxTokens
+  if (asked !== undefined || alias === undefined || !cap.aliasSuffices) fields[cap.name] = maxTokens
   return { maxTokens, choices, fields }
 }
 
 /** `best_of` generates more than the answer shows. */
-function countChoices(path: EnginePath, body: JsonBody): { choices: number; generated: number } {
+function countChoices(counted: EngineRoute['choices'], body: Fields): { choices: number; generated: number } {
+  if (counted === 'one') return { choices: 1, generated: 1 }
   const n = readCount(body, 'n', MAX_N) ?? 1
-  if (path !== '/v1/completions') return { choices: n, generated: n }
+  if (counted === 'n') return { choices: n, generated: n }
   const bestOf = readCount(body, 'best_of', MAX_N) ?? n
   const prompts = Math.max(1, countPrompts(body.raw('prompt')) + countPrompts(body.raw('prompt_embeds')))
   return { choices: n * prompts, generated: Math.max(n, bestOf) * prompts }
@@ -65,7 +68,7 @@ function countPrompts(prompt: Buffer | undefined): number {
 }
 
 /** A field that counts; undefined where it is absent or null. */
-function readCount(body: JsonBody, name: string, max: number): number | undefined {
+function readCount(body: Fields, name: string, max: number): number | undefined {
   const value = body.get(name)
   if (value == null) return undefined
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) return value

@@ -1,18 +1,20 @@
 // From what a client sent to a frozen Call: checked, capped, and cleaned of what must not go upstream. Pure.
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Catalog } from '../admission/catalog.ts'
-import type { Call, Principal } from '../call.ts'
-import { ENGINE_PATHS, type EnginePath, HEADERS } from '../contract.ts'
+import type { Call, CallBody, Principal } from '../call.ts'
+import { HEADERS } from '../contract.ts'
+import { ENGINE_ROUTES, type EnginePath, type EngineRoute } from '../engine-routes.ts'
 import { GatewayError } from '../errors.ts'
+import type { Form } from './form.ts'
 import { type JsonBody, type JsonObject, readJsonBody } from './json-body.ts'
-import { capOutput } from './output-cap.ts'
+import { capOutput, type Fields, type OutputCap } from './output-cap.ts'
+import { checkStateless } from './stateless.ts'
 
-/** One request, as far as a call depends on it. */
+/** One request, as far as a call depends on it, without its body. */
 export interface Received {
   readonly id: string
   readonly path: EnginePath
   readonly headers: IncomingHttpHeaders
-  readonly body: Buffer
   readonly principal: Principal
   /** In ms of the app's monotonic clock. */
   readonly acceptedAtMs: number
@@ -28,36 +30,103 @@ export interface ToCallOptions {
  * Fields that decide about limits and are not set here. They go upstream once, as they were read, however often and
  * however they were spelt.
  */
-const ONCE: ReadonlySet<string> = new Set(['n', 'best_of', 'prompt', 'prompt_embeds', 'stream_options'])
+const ONCE: ReadonlySet<string> = new Set([
+  'n',
+  'best_of',
+  'prompt',
+  'prompt_embeds',
+  'stream_options',
+  'previous_response_id',
+  'conversation',
+  'background'
+])
 
 /** Client headers that go upstream: trace context, so that an engine's spans join the client's. */
 const FORWARDED = ['traceparent', 'tracestate'] as const
 
 /** Reads and checks what Sluice must know of a request; the rest is for the engine to judge. Throws a `GatewayError`. */
-export function toCall(received: Received, { catalog, countUsage }: ToCallOptions): Call {
-  const { id, path, headers, principal, acceptedAtMs } = received
+export function toCall(received: Received & { readonly body: Buffer }, options: ToCallOptions): Call {
+  const route: EngineRoute = ENGINE_ROUTES[received.path]
   const body = readJsonBody(received.body)
-  const name = readModel(body)
+  const asked = readAsked(route, body, received, options)
+  const hasStreamOptions = route.api === 'chunks' && asked.stream && options.countUsage
+  const usage = hasStreamOptions ? askForUsage(body) : undefined
+  const ours = {
+    model: asked.model,
+    ...(route.streams ? { stream: asked.stream } : {}),
+    ...(route.api === 'responses' ? checkStateless(body) : {}),
+    ...usage,
+    ...asked.cap.fields
+  }
+  return freeze(received, route, asked, {
+    body: { type: 'application/json', bytes: body.with(ours, ONCE) },
+    hidesUsage: usage !== undefined
+  })
+}
+
+/** As `toCall`, of a form: one that is not whole yet goes upstream as it comes. */
+export function toFormCall(received: Received, form: Form, options: ToCallOptions): Call {
+  const route: EngineRoute = ENGINE_ROUTES[received.path]
+  const asked = readAsked(route, form, received, options)
+  const asksForUsage = form.get('stream_include_usage') === true
+  const hidesUsage = asked.stream && options.countUsage && !asksForUsage
+  const n = form.get('n')
+  const ours = {
+    model: asked.model,
+    stream: asked.stream,
+    ...(n === undefined ? {} : { n }),
+    ...(hidesUsage || asksForUsage ? { stream_include_usage: true } : {}),
+    // without the field before it an engine ignores this one; with ours it would show usage in every chunk
+    ...(hidesUsage ? { stream_continuous_usage_stats: false } : {}),
+    ...asked.cap.fields
+  }
+  return freeze(received, route, asked, { body: form.toBody(ours), hidesUsage })
+}
+
+/** What every route's request says, wherever it stands. */
+interface Asked {
+  readonly model: string
+  readonly stream: boolean
+  readonly cap: OutputCap
+}
+
+function readAsked(
+  route: EngineRoute,
+  fields: Fields,
+  { path, principal }: Received,
+  { catalog }: ToCallOptions
+): Asked {
+  const name = readModel(fields)
   const model = catalog.find(principal, name)?.model
   if (model === undefined) throw new GatewayError('model_not_found', { param: 'model' })
-  const stream = readStream(body)
-  const usage = stream && countUsage ? askForUsage(body) : undefined
+  if (route.task !== undefined && !model.tasks.includes(route.task)) {
+    const message = `The model does not answer on ${path}, which is for models with the task ${route.task}; it has: ${model.tasks.join(', ')}.`
+    throw new GatewayError('route_not_supported', { message, param: 'model' })
+  }
   const allowed = Math.min(model.maxOutputTokens, principal.maxOutputTokens ?? Number.POSITIVE_INFINITY)
-  const { maxTokens, choices, fields } = capOutput(path, body, allowed)
+  return { model: name, stream: route.streams && readStream(fields), cap: capOutput(route, fields, allowed) }
+}
+
+function freeze(
+  { id, path, headers, principal, acceptedAtMs }: Received,
+  { operation, api, enginePath = path }: EngineRoute,
+  { model, stream, cap }: Asked,
+  more: { readonly body: CallBody; readonly hidesUsage: boolean }
+): Call {
   return Object.freeze({
     id,
-    path,
-    operation: ENGINE_PATHS[path],
-    model: name,
+    path: enginePath,
+    operation,
+    api,
+    model,
     stream,
-    body: { bytes: body.with({ model: name, stream, ...usage, ...fields }, ONCE) },
     headers: pickForwarded(headers),
     principal,
-    maxTokens,
-    choices,
-    hidesUsage: usage !== undefined,
+    maxTokens: cap.maxTokens,
+    choices: cap.choices,
     wantsTiming: stream && headers[HEADERS.timing] === '1',
-    acceptedAtMs
+    acceptedAtMs,
+    ...more
   })
 }
 
@@ -75,14 +144,14 @@ function askForUsage(body: JsonBody): JsonObject | undefined {
   return { stream_options: { ...asked, ...quiet, include_usage: true } }
 }
 
-function readModel(body: JsonBody): string {
-  const model = body.get('model')
+function readModel(fields: Fields): string {
+  const model = fields.get('model')
   if (typeof model === 'string' && model !== '') return model
   throw new GatewayError('invalid_request', { message: 'model must be a string: the name of a model.', param: 'model' })
 }
 
-function readStream(body: JsonBody): boolean {
-  const stream = body.get('stream') ?? false
+function readStream(fields: Fields): boolean {
+  const stream = fields.get('stream') ?? false
   if (typeof stream === 'boolean') return stream
   throw new GatewayError('invalid_request', { message: 'stream must be true or false.', param: 'stream' })
 }

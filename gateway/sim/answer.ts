@@ -7,6 +7,8 @@ import type { Wire } from './wire.ts'
 
 /** Takes what the choices of one request put out. Each way to end may be taken once. */
 export interface Answer {
+  /** The head of a stream has gone: sends what comes before any output. */
+  open?(): void
   take(index: number, output: Output): void
   /** Every choice has ended. */
   end(): void
@@ -91,8 +93,11 @@ interface Collected {
   stopReason: string | null
 }
 
+/** What an answer in one piece needs of its frames. */
+export type WholeParts = Omit<AnswerParts, 'frames'> & { readonly frames: Pick<Frames, 'whole'> }
+
 /** One JSON body after the last token. */
-export function createWholeAnswer({ request, frames, wire }: AnswerParts): Answer {
+export function createWholeAnswer({ request, frames, wire }: WholeParts): Answer {
   const choices = request.prompts.flatMap(() =>
     Array.from({ length: request.n }, (): Collected => {
       const scored = request.logprobs === undefined ? undefined : []

@@ -2,7 +2,8 @@
 import type { Output, ScoredToken } from './output.ts'
 import { createProse, findTopics } from './prose.ts'
 import { createRandom, type Random } from './random.ts'
-import type { GenerationRequest, Prompt } from './request.ts'
+import type { GenerationRequest } from './request.ts'
+import type { Prompt } from './request-body.ts'
 import { createStopCutter } from './stop-cutter.ts'
 import { END_OF_TEXT } from './tokens.ts'
 

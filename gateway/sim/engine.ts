@@ -10,7 +10,8 @@ import { createRandom } from './random.ts'
 import { refusalBody } from './refusal.ts'
 import { Scheduler } from './scheduler.ts'
 import { createStatsBook, type SimStats } from './stats.ts'
-import { createFingerprint, isGenerationPath, receive, type Visit, type VisitDeps } from './visit.ts'
+import { createFingerprint, isWorkPath, receive, type Visit, type VisitDeps } from './visit.ts'
+import { createVocabulary } from './vocabulary.ts'
 import { answerJson, SERVER_HEADERS } from './wire.ts'
 
 export type { Fault } from './faults.ts'
@@ -68,6 +69,7 @@ function createVisitDeps(settings: Settings, { clock, now }: SimDeps, isDraining
     clock: time,
     now: now ?? (() => performance.timeOrigin + performance.now()),
     random: createRandom('ids', settings.seed),
+    vocabulary: createVocabulary(),
     fingerprint: createFingerprint(createRandom('fingerprint', ...settings.models))
   }
 }
@@ -176,7 +178,7 @@ class Engine implements SimEngine {
     }
     const page = findPage(path)
     const method = page === undefined ? 'POST' : 'GET'
-    if (page === undefined && !isGenerationPath(path)) refuse(response, 404, 'Not Found')
+    if (page === undefined && !isWorkPath(path)) refuse(response, 404, 'Not Found')
     else if (incoming.method !== method) refuse(response, 405, 'Method Not Allowed')
     else if (page === undefined) this.#visit(incoming, response, path)
     else {

@@ -1,14 +1,12 @@
 // Reads the body of a generation request as vLLM does: its fields, its defaults, its refusals.
 import { z } from 'zod'
+import { fromMessage, fromResponse, messageSchema, responseSchema } from './chat-body.ts'
 import { Refusal } from './refusal.ts'
-import { renderChat, tokenize } from './tokens.ts'
+import { checkModel, messagesSchema, type Prompt, parseJson, readChatPrompt, validate } from './request-body.ts'
+import { tokenize } from './tokens.ts'
+import type { Upload } from './upload.ts'
 
-export type RequestKind = 'chat' | 'completion'
-
-export interface Prompt {
-  readonly text: string
-  readonly tokens: readonly string[]
-}
+export type RequestKind = 'chat' | 'completion' | 'response' | 'message' | 'transcription' | 'translation'
 
 /** A request with every default filled in. */
 export interface GenerationRequest {
@@ -39,7 +37,6 @@ export interface RequestLimits {
 }
 
 const tokensField = z.int().min(1).nullish()
-const contentPart = z.looseObject({ type: z.string(), text: z.string().optional() })
 const shared = {
   model: z.string().nullish(),
   n: z.int().min(1).max(16_384).nullish(),
@@ -59,7 +56,7 @@ const chatSchema = z.looseObject({
   max_completion_tokens: tokensField,
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
-  messages: z.array(z.looseObject({ role: z.string(), content: z.union([z.string(), z.array(contentPart)]).nullish() }))
+  messages: messagesSchema
 })
 const completionSchema = z.looseObject({
   ...shared,
@@ -74,31 +71,6 @@ const completionSchema = z.looseObject({
 })
 type ChatBody = z.output<typeof chatSchema>
 type CompletionBody = z.output<typeof completionSchema>
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString())
-  } catch (cause) {
-    throw new Refusal(400, `JSON decode error: ${(cause as Error).message}`)
-  }
-}
-
-function validate<T>(schema: z.ZodType<T>, body: unknown): T {
-  const parsed = schema.safeParse(body)
-  if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  const param = issue?.path.join('.') ?? ''
-  throw new Refusal(400, `${param || 'body'}: ${issue?.message ?? 'invalid'}`, param || null)
-}
-
-/** The words of a message; parts that are not text (images, sounds) count for nothing here. */
-const readContent = (content: ChatBody['messages'][number]['content']) =>
-  typeof content === 'string' ? content : (content ?? []).map(({ text }) => text ?? '').join('\n')
-
-function readChatPrompt(body: ChatBody): Prompt {
-  const messages = body.messages.map(({ role, content }) => ({ role, content: readContent(content) }))
-  return { text: messages.at(-1)?.content ?? '', tokens: renderChat(messages) }
-}
 
 const fromIds = (ids: readonly number[]): Prompt => ({ text: '', tokens: ids.map((id) => `<|${id}|>`) })
 const fromText = (text: string): Prompt => ({ text, tokens: tokenize(text) })
@@ -127,12 +99,6 @@ function readShared(body: ChatBody | CompletionBody) {
   }
 }
 
-function checkModel(model: string | null | undefined, models: readonly string[]): string {
-  if (model === undefined || model === null) return models[0] ?? ''
-  if (!models.includes(model)) throw new Refusal(404, `The model \`${model}\` does not exist.`, 'model')
-  return model
-}
-
 /** The output cap; without one, vLLM leaves the whole rest of the context. */
 function checkLength(prompts: readonly Prompt[], asked: number | undefined, maxModelLen: number): number {
   const longest = Math.max(...prompts.map(({ tokens }) => tokens.length))
@@ -159,19 +125,46 @@ const COMPLETION_TOKENS = 16
 /** @throws Refusal with vLLM's status and words */
 export function readRequest(kind: RequestKind, bytes: Buffer, limits: RequestLimits): GenerationRequest {
   const json = parseJson(bytes)
-  if (kind === 'chat') {
-    const body = validate(chatSchema, json)
-    if (body.top_logprobs && !body.logprobs) {
-      throw new Refusal(400, 'when using `top_logprobs`, `logprobs` must be set to true.', 'top_logprobs')
-    }
-    const logprobs = body.logprobs ? (body.top_logprobs ?? 0) : undefined
-    const asked = body.max_completion_tokens ?? body.max_tokens ?? undefined
-    return finish({ kind, body, prompts: [readChatPrompt(body)], asked, logprobs, echo: false }, limits)
-  }
+  if (kind === 'response') return readChat(kind, fromResponse(validate(responseSchema, json)), limits)
+  if (kind === 'message') return readChat(kind, fromMessage(validate(messageSchema, json)), limits)
+  if (kind !== 'completion') return readChat(kind, json, limits)
   const body = validate(completionSchema, json)
   const asked = body.max_tokens ?? COMPLETION_TOKENS
   const [prompts, logprobs] = [readCompletionPrompts(body), body.logprobs ?? undefined]
   return finish({ kind, body, prompts, asked, logprobs, echo: body.echo ?? false }, limits)
+}
+
+function readChat(kind: RequestKind, json: unknown, limits: RequestLimits): GenerationRequest {
+  const body = validate(chatSchema, json)
+  if (body.top_logprobs && !body.logprobs) {
+    throw new Refusal(400, 'when using `top_logprobs`, `logprobs` must be set to true.', 'top_logprobs')
+  }
+  const logprobs = body.logprobs ? (body.top_logprobs ?? 0) : undefined
+  const asked = body.max_completion_tokens ?? body.max_tokens ?? undefined
+  return finish({ kind, body, prompts: [readChatPrompt(body.messages)], asked, logprobs, echo: false }, limits)
+}
+
+/** What a transcription takes for a second of sound: 16 bits at 16 kHz. */
+export const BYTES_PER_SECOND = 32_000
+/** Whisper's context. */
+const MOST_TRANSCRIBED_TOKENS = 448
+
+/** The request in a form: its file is a prompt of one token for each tenth of a second. */
+export function readUploadRequest(kind: RequestKind, upload: Upload, limits: RequestLimits): GenerationRequest {
+  const { fields, fileBytes } = upload
+  if (fileBytes === undefined) throw new Refusal(422, 'file: Field required', 'file')
+  const stream = fields.stream === 'true'
+  const body = validate(chatSchema, {
+    model: fields.model,
+    stream,
+    ...(stream && { stream_options: { include_usage: fields.stream_include_usage === 'true' } }),
+    ignore_eos: fields.ignore_eos === 'true',
+    messages: []
+  })
+  const asked = Math.min(MOST_TRANSCRIBED_TOKENS, Number(fields.max_completion_tokens ?? MOST_TRANSCRIBED_TOKENS))
+  const tokens = Array<string>(Math.ceil((fileBytes * 10) / BYTES_PER_SECOND)).fill('<|audio|>')
+  const prompts = [{ text: fields.prompt ?? '', tokens }]
+  return finish({ kind, body, prompts, asked, logprobs: undefined, echo: false }, limits)
 }
 
 interface Draft extends Pick<GenerationRequest, 'kind' | 'prompts' | 'logprobs' | 'echo'> {

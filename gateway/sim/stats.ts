@@ -7,7 +7,7 @@ export interface SimRequest {
   readonly requestId: string
   readonly path: string
   readonly headers: IncomingHttpHeaders
-  /** The parsed JSON; undefined for a body that is none or exceeds 1 MiB. */
+  /** The parsed JSON, or the fields of a form; undefined for a body that is neither or exceeds 1 MiB. */
   readonly body: unknown
   readonly bodyBytes: number
 }
@@ -48,7 +48,8 @@ export interface StatsBook {
   readonly counts: { requests: number; generatedTokens: number; aborted: number; tokensAfterAbort: number }
   readonly aborts: readonly SimAbort[]
   readonly recent: readonly SimRequest[]
-  request(requestId: string, path: string, headers: IncomingHttpHeaders, body: Buffer): void
+  /** @param fields what a form says; JSON is read from the body */
+  request(requestId: string, path: string, headers: IncomingHttpHeaders, body: Buffer, fields?: object): void
   /** Returns what later tokens are to be counted on. */
   abort(abort: SimAbort): SimAbort
   generated(tokens: number, abort: SimAbort | undefined): void
@@ -71,9 +72,9 @@ export function createStatsBook(): StatsBook {
     counts,
     aborts,
     recent,
-    request(requestId, path, headers, body) {
+    request(requestId, path, headers, body, fields) {
       counts.requests += 1
-      recent.push({ requestId, path, headers, body: readBody(body), bodyBytes: body.length })
+      recent.push({ requestId, path, headers, body: fields ?? readBody(body), bodyBytes: body.length })
       if (recent.length > MAX_RECENT) recent.shift()
     },
     abort(abort) {

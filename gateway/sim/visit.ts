@@ -1,20 +1,20 @@
 // One request for a generation, from its body until it is handed to the scheduler or refused.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createStreamAnswer, createWholeAnswer } from './answer.ts'
-import { createChatFrames } from './chat-frames.ts'
-import { createCompletionFrames } from './completion-frames.ts'
+import { createAnswer } from './answers.ts'
+import { compute, isComputedPath } from './computed.ts'
 import { FAULT_HEADER, type FaultBox, type FaultPlan, parseFaults } from './faults.ts'
-import type { Frames } from './frames.ts'
 import { Generation } from './generation.ts'
 import type { EngineMetrics } from './metrics.ts'
 import type { Settings } from './options.ts'
 import { VLLM_VERSION } from './pages.ts'
 import { type Random, randomHex } from './random.ts'
 import { Refusal, refusalBody } from './refusal.ts'
-import { type GenerationRequest, type RequestKind, readRequest } from './request.ts'
+import { type GenerationRequest, type RequestKind, readRequest, readUploadRequest } from './request.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { StatsBook } from './stats.ts'
+import { readUpload, type Upload } from './upload.ts'
+import type { Vocabulary } from './vocabulary.ts'
 import { createWire, type Wire } from './wire.ts'
 
 /** What every visit shares. */
@@ -28,6 +28,7 @@ export interface VisitDeps {
   readonly now: () => number
   readonly random: Random
   readonly fingerprint: string
+  readonly vocabulary: Vocabulary
   /** The engine takes nothing new: it answers with the finish reason `abort`. */
   isDraining(): boolean
 }
@@ -39,10 +40,17 @@ export interface Visit {
   drop(): void
 }
 
-const ROUTES: Record<string, RequestKind> = { '/v1/chat/completions': 'chat', '/v1/completions': 'completion' }
+const ROUTES: Record<string, RequestKind> = {
+  '/v1/chat/completions': 'chat',
+  '/v1/completions': 'completion',
+  '/v1/responses': 'response',
+  '/v1/messages': 'message',
+  '/v1/audio/transcriptions': 'transcription',
+  '/v1/audio/translations': 'translation'
+}
 
-/** True for the routes that generate. */
-export const isGenerationPath = (path: string): boolean => Object.hasOwn(ROUTES, path)
+/** True for the routes that generate or compute. */
+export const isWorkPath = (path: string): boolean => Object.hasOwn(ROUTES, path) || isComputedPath(path)
 
 /** vLLM has no limit; this one only keeps a mistake from filling the memory. */
 const MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -79,13 +87,6 @@ function refuseWhenFull({ scheduler, settings }: VisitDeps, request: GenerationR
   throw new Refusal(503, `Request queue is full: ${queued} requests are in flight. Please try again later.`)
 }
 
-function createFrames(requestId: string, request: GenerationRequest, { now, fingerprint }: VisitDeps): Frames {
-  const head = { created: Math.floor(now() / 1000), model: request.model, fingerprint }
-  if (request.kind === 'chat') return createChatFrames({ id: `chatcmpl-${requestId}`, ...head })
-  const prefixes = request.prompts.flatMap(({ text }) => Array<string>(request.n).fill(request.echo ? text : ''))
-  return createCompletionFrames({ id: `cmpl-${requestId}`, ...head }, prefixes)
-}
-
 /** vLLM's fingerprint of a release and a configuration. */
 export const createFingerprint = (random: Random): string => `vllm-${VLLM_VERSION}-${randomHex(8, random)}`
 
@@ -97,8 +98,7 @@ interface Opened {
 }
 
 function begin({ requestId, request, plan, wire }: Opened, deps: VisitDeps): Generation {
-  const parts = { request, wire, frames: createFrames(requestId, request, deps) }
-  const answer = request.stream ? createStreamAnswer(parts) : createWholeAnswer(parts)
+  const answer = createAnswer(requestId, request, wire, deps)
   const { scheduler, book, clock, metrics, settings } = deps
   const generation = new Generation(
     { requestId, request, answer, wire, faults: plan.stream, seed: settings.seed },
@@ -108,7 +108,10 @@ function begin({ requestId, request, plan, wire }: Opened, deps: VisitDeps): Gen
     wire.reset()
     return generation
   }
-  if (request.stream) wire.openStream()
+  if (request.stream) {
+    wire.openStream()
+    answer.open?.()
+  }
   if (deps.isDraining()) generation.abort()
   else generation.start()
   return generation
@@ -117,15 +120,29 @@ function begin({ requestId, request, plan, wire }: Opened, deps: VisitDeps): Gen
 /** Reads, plans, refuses or begins; what is thrown is a refusal or the client's leaving. */
 async function serve(visit: OpenVisit, incoming: IncomingMessage, path: string, deps: VisitDeps): Promise<void> {
   const body = await readBody(incoming)
-  deps.book.request(visit.requestId, path, incoming.headers, body)
+  const type = incoming.headers['content-type'] ?? ''
+  const upload = type.startsWith('multipart/form-data') ? await readUpload(body, type) : undefined
+  deps.book.request(visit.requestId, path, incoming.headers, body, upload?.fields)
   visit.isAsked = true
   if (visit.wire.over) return leave(visit, deps)
   const plan = planFaults(incoming, deps.faults)
   refuseByFault(plan)
-  const request = readRequest(ROUTES[path] ?? 'chat', body, deps.settings)
+  if (isComputedPath(path)) return answerAtOnce(visit, body, path, deps)
+  const request = readWork(path, body, upload, deps)
   refuseWhenFull(deps, request)
   if (plan.headDelayMs > 0) await sleep(plan.headDelayMs, undefined, { signal: visit.gone.signal })
   visit.generation = begin({ requestId: visit.requestId, request, plan, wire: visit.wire }, deps)
+}
+
+function readWork(path: string, body: Buffer, upload: Upload | undefined, { settings }: VisitDeps): GenerationRequest {
+  const kind = ROUTES[path] ?? 'chat'
+  return upload === undefined ? readRequest(kind, body, settings) : readUploadRequest(kind, upload, settings)
+}
+
+function answerAtOnce({ requestId, wire }: OpenVisit, body: Buffer, path: string, deps: VisitDeps): void {
+  const { settings: limits, vocabulary, now } = deps
+  const answer = compute(path, body, { limits, vocabulary, requestId, created: Math.floor(now() / 1000) })
+  wire.answer(200, JSON.stringify(answer))
 }
 
 interface OpenVisit {

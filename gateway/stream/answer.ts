@@ -1,26 +1,21 @@
-// Reads what the events of one OpenAI answer mean, and parses JSON only where the bytes alone can't tell.
-
-/** Token counts as the engine reports them. */
-export interface Usage {
-  readonly promptTokens: number
-  readonly completionTokens: number
-}
-
-/**
- * What one event is: `output` carries generated text, `empty` is a chunk without any (the role chunk), `finish` ends a
- * choice, `usage` carries counts and no choice, `error` is an engine's error frame, `done` is `[DONE]`.
- */
-export type EventKind = 'comment' | 'empty' | 'output' | 'finish' | 'usage' | 'error' | 'done' | 'malformed'
+// Reads what the events of one OpenAI answer in chunks mean, and parses JSON only where the bytes alone can't tell.
+import { DONE, readData } from './sse.ts'
+import type { EventKind, StreamReader } from './stream-reader.ts'
+import { type SaidUsage, toUsage, type Usage } from './usage.ts'
 
 const OPEN_BRACE = 0x7b
 const COLON = 0x3a
-const SPACE = 0x20
 const FINISH_NULL = Buffer.from('"finish_reason":null')
+
+/** An event larger than this is no token. */
+const MAX_EVENT_BYTES = 1_048_576
+/** Role chunks are small. */
+const MAX_EARLY_BYTES = 65_536
 
 /** The fields of a chunk that matter here; everything else passes unread. */
 interface Chunk {
   readonly choices?: readonly Choice[]
-  readonly usage?: { readonly prompt_tokens?: number; readonly completion_tokens?: number } | null
+  readonly usage?: SaidUsage | null
   readonly error?: { readonly message?: unknown; readonly code?: unknown } | string
 }
 interface Choice {
@@ -40,29 +35,13 @@ function hasOutput({ text, delta }: Choice): boolean {
   return false
 }
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
-
-/**
- * Token counts of `usage`, or undefined where it has none, or anything that is no count: they are added to counters that
- * a text, a fraction or a negative number would spoil for as long as the process lives.
- */
-export function toUsage(usage: Chunk['usage']): Usage | undefined {
-  const { prompt_tokens: promptTokens, completion_tokens: completionTokens } = usage ?? {}
-  if (!isCount(promptTokens) || !isCount(completionTokens ?? 0)) return undefined
-  return { promptTokens, completionTokens: completionTokens ?? 0 }
-}
-
-/** Follows one streamed answer, event by event. */
-export class AnswerReader {
-  /** The counts of the newest event that had any. */
+/** Follows one streamed answer of chat or text completions, or of a transcription. */
+export class AnswerReader implements StreamReader {
   usage: Usage | undefined
   /** The newest finish reason; undefined until a choice has finished. */
   finishReason: string | undefined
-  /** The HTTP status that an error frame claims. */
   errorStatus = 500
-  /** An error frame's own words: for the log, and for the client where the fault is the client's. */
   errorMessage = ''
-  /** How many events carried output: the count of tokens where no usage says better. */
   outputEvents = 0
   /** How a plain output event of this stream ends, learnt from the first one: `"finish_reason":null…`. */
   #plainTail: Buffer | undefined
@@ -75,13 +54,33 @@ export class AnswerReader {
     this.#choices = choices
   }
 
-  /** Every choice has finished. */
+  /** Chunks have no numbers. */
+  get events(): number {
+    return 0
+  }
+
+  /** A role chunk a choice. */
+  get maxEarlyEvents(): number {
+    return this.#choices
+  }
+
+  get maxEarlyBytes(): number {
+    return MAX_EARLY_BYTES
+  }
+
+  get maxEventBytes(): number {
+    return MAX_EVENT_BYTES
+  }
+
+  get lastEvent(): Buffer {
+    return DONE
+  }
+
   get finished(): boolean {
     if (this.#choices === 1) return this.finishReason !== undefined
     return (this.#finished?.size ?? 0) >= this.#choices
   }
 
-  /** Says what the event in `run` from `start` to `end` is, and keeps what it tells. */
   read(run: Buffer, start: number, end: number): EventKind {
     if (this.#plainTail !== undefined && endsWith(run, start, end, this.#plainTail)) {
       this.outputEvents++
@@ -167,27 +166,4 @@ function endsWith(run: Buffer, start: number, end: number, tail: Buffer): boolea
   if (at <= start || run[start] === COLON) return false
   for (let i = 0; i < tail.length; i++) if (run[at++] !== tail[i]) return false
   return run[start + 6] === OPEN_BRACE || run[start + 5] === OPEN_BRACE
-}
-
-const DATA = Buffer.from('data: ')
-const LF = 0x0a
-const CR = 0x0d
-
-/** The data of an event, its lines joined as the SSE standard says; undefined where it has none. */
-function readData(run: Buffer, start: number, end: number): string | undefined {
-  // as every engine writes it: one line, its end and that of the event both LF
-  if (run.indexOf(LF, start) === end - 2 && run[end - 3] !== CR && startsWith(run, start, DATA))
-    return run.toString('utf8', start + 6, end - 2)
-  let data: string | undefined
-  for (const line of run.toString('utf8', start, end).split(/\r?\n/)) {
-    if (!line.startsWith('data:')) continue
-    const value = line.charCodeAt(5) === SPACE ? line.slice(6) : line.slice(5)
-    data = data === undefined ? value : `${data}\n${value}`
-  }
-  return data
-}
-
-function startsWith(run: Buffer, start: number, head: Buffer): boolean {
-  for (let i = 0; i < head.length; i++) if (run[start + i] !== head[i]) return false
-  return true
 }

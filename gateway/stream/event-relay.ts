@@ -1,15 +1,10 @@
 // Moves an event stream: whole events only, in the tick in which they came, and nothing before the answer has begun.
 import type { Outcome } from '../call.ts'
-import { AnswerReader, type EventKind } from './answer.ts'
 import { type AnswerRelay, engineFailed, engineGaveUp, letBodyGo, type RelayContext } from './answer-relay.ts'
+import { createReader } from './readers.ts'
 import { mapEngineError } from './refusal.ts'
-import { DONE, EventCutter, type EventVisitor, SSE_HEADERS } from './sse.ts'
-
-/** An event larger than this is no token; the stream is refused instead of held in memory. */
-const MAX_EVENT_BYTES = 1_048_576
-
-/** More of what comes before the first output is not held back. */
-const MAX_EARLY_BYTES = 65_536
+import { EventCutter, type EventVisitor, SSE_HEADERS } from './sse.ts'
+import type { EventKind, StreamReader } from './stream-reader.ts'
 
 /**
  * Until the first output event nothing is sent, so that an engine that gives up before it can be replaced by another:
@@ -17,9 +12,9 @@ const MAX_EARLY_BYTES = 65_536
  */
 export class EventRelay implements AnswerRelay, EventVisitor {
   readonly #context: RelayContext
-  readonly #cutter = new EventCutter(MAX_EVENT_BYTES)
-  readonly #reader: AnswerReader
-  /** Events that wait for the answer to begin: a role chunk a choice. */
+  readonly #cutter: EventCutter
+  readonly #reader: StreamReader
+  /** Events that wait for the answer to begin: a role chunk a choice, or what another API has in its place. */
   #early: Buffer[] | undefined
   #earlyBytes = 0
   #begun = false
@@ -39,14 +34,14 @@ export class EventRelay implements AnswerRelay, EventVisitor {
 
   constructor(context: RelayContext) {
     this.#context = context
-    this.#reader = new AnswerReader(context.call.choices)
-    context.meter.follow(this.#reader)
+    this.#reader = createReader(context.call)
+    this.#cutter = new EventCutter(this.#reader.maxEventBytes)
   }
 
   data(bytes: Buffer, start: number, end: number, frameStart: number, frameEnd: number): Outcome | undefined {
     if (this.#done) return undefined
     if (!this.#cutter.push(bytes, this, start, end))
-      this.#outcome = this.#failed('the engine sent an event larger than 1 MiB')
+      this.#outcome = this.#failed(`the engine sent an event larger than ${this.#reader.maxEventBytes / 1_048_576} MiB`)
     const untouched = this.#run === bytes && this.#from === start && this.#to === end
     if (frameStart !== -1 && untouched && this.#context.sink.writeFrames !== undefined)
       this.#keepFrames(bytes, frameStart, frameEnd)
@@ -102,20 +97,20 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     if (kind === 'malformed') return this.#failed('the engine sent an event that is not JSON')
     if (kind === 'error') return this.#blame(this.#reader)
     if (kind === 'done' && this.#reader.finishReason === undefined) {
-      return this.#failed('the engine sent [DONE] without a finish_reason')
+      return this.#failed('the engine sent its last event without a reason to finish')
     }
     if (kind === 'finish' && this.#reader.finishReason === 'abort') return engineGaveUp(!this.#begun)
     if (kind === 'finish' && this.#reader.finishReason === 'error') return this.#failed('finish_reason is "error"')
     return undefined
   }
 
-  /** Holds role chunks back and drops comments until something begins the answer: then true. */
+  /** Holds role chunks and their like back and drops comments until something begins the answer: then true. */
   #begin(kind: EventKind, run: Buffer, start: number, end: number): boolean {
     if (kind === 'comment') return false
     if (
       kind === 'empty' &&
-      (this.#early?.length ?? 0) < this.#context.call.choices &&
-      this.#earlyBytes + end - start <= MAX_EARLY_BYTES
+      (this.#early?.length ?? 0) < this.#reader.maxEarlyEvents &&
+      this.#earlyBytes + end - start <= this.#reader.maxEarlyBytes
     ) {
       this.#early ??= []
       this.#early.push(Buffer.from(run.subarray(start, end)))
@@ -124,6 +119,7 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     }
     const { call, sink, watch, meter } = this.#context
     this.#begun = true
+    meter.follow(this.#reader)
     letBodyGo(call)
     watch.enter('streaming')
     if (!sink.headSent) sink.head(200, { ...SSE_HEADERS, 'server-timing': meter.serverTiming() })
@@ -141,7 +137,7 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     this.#to = end
   }
 
-  /** The last comment stands before `[DONE]`, after which most clients read no further. */
+  /** The last comment stands before the last event, after which most clients read no further. */
   #writeTiming(): void {
     const { call, meter } = this.#context
     meter.lastToken()
@@ -167,7 +163,7 @@ export class EventRelay implements AnswerRelay, EventVisitor {
    * In a stream vLLM says 400 of every exception that it did not expect, so an error frame's words are for the log, and
    * its status says only whether the engine is to blame.
    */
-  #blame({ errorStatus, errorMessage }: AnswerReader): Outcome {
+  #blame({ errorStatus, errorMessage }: StreamReader): Outcome {
     const outcome = mapEngineError(errorStatus, errorMessage, !this.#begun)
     if (outcome.kind === 'error' && outcome.error.code !== 'engine_refused') return outcome
     return {
@@ -192,7 +188,7 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     return this.#done && this.#outcome === undefined
   }
 
-  /** The reader's stream ends with `[DONE]`; the engine's is read to its end, so that its connection can be used again. */
+  /** The reader's stream ends with the last event; the engine's is read to its end, so that its connection can be used again. */
   #finish(): void {
     const { sink } = this.#context
     // the last events and the end of the response leave together
@@ -207,7 +203,7 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     if (this.#done) return { kind: 'complete' }
     if (!this.#reader.finished) return this.#failed('the engine ended its stream in the middle of an answer')
     this.#writeTiming()
-    this.#write(DONE)
+    this.#write(this.#reader.lastEvent)
     this.#finish()
     return { kind: 'complete' }
   }

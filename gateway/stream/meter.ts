@@ -1,6 +1,7 @@
 // Measures one request: waiting, time to first token, inter-token latency, tokens; told at its end as one record.
 import type { Call, Outcome, RequestRecord } from '../call.ts'
-import type { AnswerReader, Usage } from './answer.ts'
+import type { StreamReader } from './stream-reader.ts'
+import type { Usage } from './usage.ts'
 
 export class Meter {
   readonly #call: Call
@@ -8,7 +9,7 @@ export class Meter {
   #admittedAtMs: number | undefined
   #firstTokenAtMs: number | undefined
   #lastTokenAtMs: number | undefined
-  #reader: AnswerReader | undefined
+  #reader: StreamReader | undefined
   #usage: Usage | undefined
   #endpoint: string | undefined
   #attempts = 0
@@ -54,8 +55,13 @@ export class Meter {
     return `: sluice ttft_ms=${(ttftMs ?? 0).toFixed(1)} tokens=${outputTokens} tokens_per_second=${rate.toFixed(1)}\n\n`
   }
 
-  /** Counts what `reader` reads: the streamed answer of the newest attempt. */
-  follow(reader: AnswerReader): void {
+  /** How many events of the answer have gone to the reader, where its API numbers them; else 0. */
+  get events(): number {
+    return this.#reader?.events ?? 0
+  }
+
+  /** Counts what `reader` reads: the streamed answer of the newest attempt, once it has begun. */
+  follow(reader: StreamReader): void {
     this.#reader = reader
   }
 

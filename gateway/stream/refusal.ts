@@ -32,12 +32,28 @@ export class RefusalReader implements AnswerRelay {
 
   end(): Outcome {
     const { message, param } = readErrorBody(this.#body)
+    if (isMissingRoute(this.#status, message)) return lacksRoute(message)
     return mapEngineError(this.#status, message, true, { param, retryAfterMs: this.#retryAfterMs })
   }
 
   lost(): Outcome {
     return this.end()
   }
+}
+
+/**
+ * Whether an engine has no such route, or none for its model: FastAPI's own 404, and vLLM's word for what a model can't do.
+ * Another engine of the pool has none either, and this one is no worse for it: counted as its failures, a few requests
+ * for a wrong route would take it from everybody.
+ */
+function isMissingRoute(status: number, message: string): boolean {
+  return status === 501 || (status === 404 && message === 'Not Found')
+}
+
+function lacksRoute(message: string): Outcome {
+  const cause = new Error(`the engine has no such route: ${message.slice(0, MAX_MESSAGE_CHARS)}`)
+  const error = new GatewayError('route_not_supported', { param: 'model', cause })
+  return { kind: 'error', error, engineFault: false, retryable: false }
 }
 
 /**

@@ -1,5 +1,7 @@
 // The hot path: moves one engine's answer to one sink, pauses the engine for a slow reader and closes it for a gone one.
+import type { Readable } from 'node:stream'
 import type { Call, EngineControl, EngineHandler, Headers, Outcome, Sink } from '../call.ts'
+import { GatewayError } from '../errors.ts'
 import { type AnswerRelay, engineFailed, type RelayContext } from './answer-relay.ts'
 import { EventRelay } from './event-relay.ts'
 import type { Meter } from './meter.ts'
@@ -39,9 +41,16 @@ class Attempt implements EngineHandler, RelayContext {
     this.watch = watch
     this.meter = meter
     this.#resolve = resolve
-    watch.enter('first-token')
+    this.#expect(call.body.rest)
     sink.onDrain(() => this.resume())
     watch.onStop((outcome) => this.#settle(this.#answer?.done === true ? { kind: 'complete' } : outcome, true))
+  }
+
+  /** An engine answers when it has the whole request, and the time of a slow upload is not its fault. */
+  #expect(rest: Readable | undefined): void {
+    const uploads = rest !== undefined && !rest.readableEnded
+    this.watch.enter(uploads ? 'upload' : 'first-token')
+    if (uploads) rest.once('end', () => this.watch.uploaded())
   }
 
   get settled(): boolean {
@@ -98,7 +107,10 @@ class Attempt implements EngineHandler, RelayContext {
 
   onError(cause: Error): void {
     if (this.#settled) return
-    this.#settle(this.#answer?.lost(cause) ?? engineFailed(cause, true), false)
+    // a request that broke off, or that turned out to be wrong while it was passed on
+    if (cause instanceof GatewayError)
+      this.#settle({ kind: 'error', error: cause, engineFault: false, retryable: false }, false)
+    else this.#settle(this.#answer?.lost(cause) ?? engineFailed(cause, true), false)
   }
 
   /**

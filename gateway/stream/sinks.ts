@@ -2,12 +2,17 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Headers, Sink } from '../call.ts'
-import { type GatewayError, retryAfterSeconds, toOpenAiError } from '../errors.ts'
-import { DONE, jsonEvent } from './sse.ts'
+import { HEADERS } from '../contract.ts'
+import type { Api } from '../engine-routes.ts'
+import { ERROR_SHAPES } from '../error-shapes.ts'
+import { type GatewayError, retryAfterSeconds } from '../errors.ts'
 
-/** What an `HttpSink` adds to every head: request id, cap, CORS. */
+/** What an `HttpSink` must know of its request. */
 export interface HttpSinkOptions {
+  /** What it adds to every head: request id, cap, CORS. */
   readonly headers: Headers
+  /** Whose words an error is told in. @default chunks */
+  readonly api?: Api
   /** A reader that takes nothing for so long after the end is cut off. */
   readonly stalledMs: number
 }
@@ -16,6 +21,7 @@ export interface HttpSinkOptions {
 export class HttpSink implements Sink {
   readonly #response: ServerResponse
   readonly #stalledMs: number
+  readonly #api: Api
   /** What every head gets, until it has gone. */
   #headers: Headers | undefined
   #ended = false
@@ -32,6 +38,7 @@ export class HttpSink implements Sink {
   constructor(response: ServerResponse, options: HttpSinkOptions) {
     this.#response = response
     this.#stalledMs = options.stalledMs
+    this.#api = options.api ?? 'chunks'
     this.#headers = options.headers
     // the response's close, not the request's: the latter fires as soon as a POST body has been read
     response.on('close', () => {
@@ -121,25 +128,45 @@ export class HttpSink implements Sink {
     }
   }
 
-  fail(error: GatewayError): void {
+  fail(error: GatewayError, sequence = 0): void {
     if (this.gone) return
-    failAnswer(this, error, this.#streaming, () => {
-      this.#ended = true
-      this.#response.destroy()
+    failAnswer(this, error, this.#headers?.[HEADERS.requestId], {
+      api: this.#api,
+      streaming: this.#streaming,
+      sequence,
+      cut: () => {
+        this.#ended = true
+        this.#response.destroy()
+      }
     })
   }
 }
 
+/** What `failAnswer` must know of an answer besides its sink. */
+export interface FailingAnswer {
+  /** Whose words the error is said in. */
+  readonly api: Api
+  readonly streaming: boolean
+  /** How many events of the answer have gone before. */
+  readonly sequence: number
+  /** Breaks the connection. */
+  readonly cut: () => void
+}
+
 /**
- * Ends an answer over HTTP with an error: a status and JSON before the head, an error event and `[DONE]` after it in an
- * event stream. Half a JSON body, or a reader that takes nothing, is cut: only a broken connection tells that the answer is
- * not whole.
+ * Ends an answer over HTTP with an error: a status and JSON before the head, an error event after it in an event stream.
+ * Half a JSON body, or a reader that takes nothing, is cut: only a broken connection tells that the answer is not whole.
  */
-export function failAnswer(sink: Sink, error: GatewayError, streaming: boolean, cut: () => void): void {
-  const body = toOpenAiError(error)
+export function failAnswer(
+  sink: Sink,
+  error: GatewayError,
+  requestId: string | undefined,
+  { api, streaming, sequence, cut }: FailingAnswer
+): void {
+  const shape = ERROR_SHAPES[api]
   if (!sink.headSent) {
     const retryAfter = retryAfterSeconds(error)
-    const json = Buffer.from(JSON.stringify(body))
+    const json = Buffer.from(JSON.stringify(shape.body(error, requestId)))
     sink.head(error.status, {
       'content-type': 'application/json',
       'content-length': String(json.length),
@@ -148,8 +175,7 @@ export function failAnswer(sink: Sink, error: GatewayError, streaming: boolean, 
     sink.write(json)
     sink.end()
   } else if (streaming && error.code !== 'slow_reader') {
-    sink.write(jsonEvent(body))
-    sink.write(DONE)
+    sink.write(Buffer.from(shape.event(error, sequence)))
     sink.end()
   } else cut()
 }

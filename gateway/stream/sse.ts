@@ -16,11 +16,6 @@ export const HEARTBEAT = Buffer.from(': heartbeat\n\n')
 /** The last event of an OpenAI stream. */
 export const DONE = Buffer.from('data: [DONE]\n\n')
 
-/** One event whose data is `value` as JSON. */
-export function jsonEvent(value: unknown): Buffer {
-  return Buffer.from(`data: ${JSON.stringify(value)}\n\n`)
-}
-
 /**
  * The index after the blank line that ends the event which `bytes` continues at `from`, or -1 if it does not end before
  * `limit`. A line ends with LF or CRLF (https://html.spec.whatwg.org/multipage/server-sent-events.html; a lone CR, which
@@ -35,6 +30,51 @@ export function findEventEnd(bytes: Buffer, from: number, limit: number = bytes.
     at = bytes.indexOf(LF, at + 1)
   }
   return -1
+}
+
+const DATA = Buffer.from('data: ')
+const SPACE = 0x20
+
+/** The data of an event, its lines joined as the SSE standard says; undefined where it has none. */
+export function readData(run: Buffer, start: number, end: number): string | undefined {
+  // as every engine writes it: one line, its end and that of the event both LF
+  if (run.indexOf(LF, start) === end - 2 && run[end - 3] !== CR && startsWith(run, start, DATA))
+    return run.toString('utf8', start + 6, end - 2)
+  let data: string | undefined
+  for (const line of run.toString('utf8', start, end).split(/\r?\n/)) {
+    if (!line.startsWith('data:')) continue
+    const value = line.charCodeAt(5) === SPACE ? line.slice(6) : line.slice(5)
+    data = data === undefined ? value : `${data}\n${value}`
+  }
+  return data
+}
+
+const EVENT = Buffer.from('event: ')
+
+/**
+ * The index after the name in an event's first line, `event: NAME`, or -1 where it begins otherwise; the name stands from
+ * `start + 7`. Bytes instead of a text, because it is asked for each event of a stream.
+ */
+export function findNameEnd(run: Buffer, start: number, end: number): number {
+  if (!startsWith(run, start, EVENT)) return -1
+  const at = run.indexOf(LF, start)
+  if (at === -1 || at >= end) return -1
+  return run[at - 1] === CR ? at - 1 : at
+}
+
+const CLOSE_BRACE = 0x7d
+
+/** Whether the data of an event, as every engine writes it, ends as an object does: a glance at what is not parsed. */
+export function endsJson(run: Buffer, end: number): boolean {
+  return run[end - 3] === CLOSE_BRACE && run[end - 2] === LF
+}
+
+/** How many bytes stand before the name in an event's first line. */
+export const NAME_AT = EVENT.length
+
+export function startsWith(run: Buffer, start: number, head: Buffer): boolean {
+  for (let i = 0; i < head.length; i++) if (run[start + i] !== head[i]) return false
+  return true
 }
 
 /** Is told of each whole event: it stands in `run` from `start` to `end`, its blank line included. */

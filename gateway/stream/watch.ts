@@ -13,8 +13,11 @@ export interface WatchTimers {
   readonly stalledMs: number
 }
 
-/** What a request waits for: its turn, its first token, its next event, its reader, or the end after `[DONE]`. */
-type Phase = 'queued' | 'first-token' | 'streaming' | 'paused' | 'ending'
+/** What a request waits for: its turn, the rest of it, its first token, its next event, its reader, or the end after `[DONE]`. */
+type Phase = 'queued' | 'upload' | 'first-token' | 'streaming' | 'paused' | 'ending'
+
+/** Phases in which a heartbeat would be wrong: the reader takes nothing, has everything, or is still sending. */
+const SILENT = new Set<Phase>(['paused', 'ending', 'upload'])
 
 /** An engine that has sent `[DONE]` gets so long to end its response; then its connection is closed. */
 const ENDING_MS = 1_000
@@ -69,6 +72,11 @@ export class Watch implements Disposable, Member {
     this.#phaseSinceMs = this.#nowMs
   }
 
+  /** The request is whole: from now on it is its engine's turn, unless that has answered already. */
+  uploaded(): void {
+    if (this.#phase === 'upload') this.enter('first-token')
+  }
+
   /** Something went to the reader; `progress` says that it was a part of the answer. */
   moved(progress = true): void {
     this.#sentAtMs = this.#nowMs
@@ -81,7 +89,7 @@ export class Watch implements Disposable, Member {
     if (this.#stopped !== undefined) return
     const overdue = this.#findOverdue(nowMs)
     if (overdue !== undefined) this.stop(overdue)
-    else if (this.call.stream && this.#phase !== 'paused' && this.#phase !== 'ending') this.#beat(nowMs)
+    else if (this.call.stream && !SILENT.has(this.#phase)) this.#beat(nowMs)
   }
 
   #findOverdue(nowMs: number): Outcome | undefined {

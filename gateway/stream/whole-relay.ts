@@ -1,12 +1,15 @@
 // Moves an answer that is not streamed: a small one is looked at before it goes, a large one flows through.
 import type { Headers, Outcome } from '../call.ts'
-import { toUsage } from './answer.ts'
 import { type AnswerRelay, engineFailed, engineGaveUp, letBodyGo, type RelayContext } from './answer-relay.ts'
+import { readEnding } from './readers.ts'
+import { toUsage, type Usage } from './usage.ts'
 
 /** An answer up to this size is held until it is whole, so that a broken or aborted one can still be replaced. */
 const MAX_HELD_BYTES = 65_536
-/** The last bytes of a large answer, where engines put `usage`. */
+/** The last bytes of a large answer, where most routes put `usage`. */
 const TAIL_BYTES = 4_096
+/** The first bytes, where rerank has it. */
+const FRONT_BYTES = 1_024
 /** A `usage` object with at most one level of objects in it, as OpenAI's details are. */
 const USAGE = /"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})/
 
@@ -16,6 +19,7 @@ export class WholeRelay implements AnswerRelay {
   #held: Buffer[] = []
   #bytes = 0
   #tail: Buffer = Buffer.alloc(0)
+  #front: Buffer = this.#tail
 
   constructor(context: RelayContext, headers: Headers) {
     this.#context = context
@@ -26,7 +30,7 @@ export class WholeRelay implements AnswerRelay {
     const { sink } = this.#context
     const bytes = chunk.subarray(start, end)
     this.#bytes += bytes.length
-    this.#keepTail(bytes)
+    this.#keepEnds(bytes)
     if (!sink.headSent) {
       this.#held.push(Buffer.from(bytes))
       if (this.#bytes <= MAX_HELD_BYTES) return undefined
@@ -39,10 +43,12 @@ export class WholeRelay implements AnswerRelay {
   }
 
   end(): Outcome {
-    const { sink, meter } = this.#context
-    const usage = readUsage(this.#tail)
+    const { call, sink, meter } = this.#context
+    const usage = readUsage(this.#tail) ?? readUsage(this.#front)
     if (!sink.headSent) {
-      if (isAborted(this.#held)) return engineGaveUp(true)
+      const ending = readEnding(call, Buffer.concat(this.#held))
+      if (ending === 'abort') return engineGaveUp(true)
+      if (ending === 'error') return engineFailed('the engine says of its own answer that it failed', true)
       sink.head(200, { ...this.#head(), 'content-length': String(this.#bytes) })
       this.#sendHeld()
     }
@@ -71,30 +77,20 @@ export class WholeRelay implements AnswerRelay {
     if (!writable) this.#context.pause()
   }
 
-  #keepTail(bytes: Buffer): void {
+  #keepEnds(bytes: Buffer): void {
+    if (this.#front.length < FRONT_BYTES)
+      this.#front = Buffer.concat([this.#front, bytes.subarray(0, FRONT_BYTES - this.#front.length)])
     const all = bytes.length >= TAIL_BYTES ? bytes : Buffer.concat([this.#tail, bytes])
     this.#tail = Buffer.from(all.subarray(-TAIL_BYTES))
   }
 }
 
-/** The counts at the end of an answer; undefined where there are none. */
-function readUsage(tail: Buffer) {
-  const found = USAGE.exec(tail.toString())?.[1]
+/** The counts in a piece of an answer; undefined where there are none. */
+function readUsage(piece: Buffer): Usage | undefined {
+  const found = USAGE.exec(piece.toString())?.[1]
   try {
     return found === undefined ? undefined : toUsage(JSON.parse(found))
   } catch {
     return undefined
-  }
-}
-
-/** Whether an engine gave the whole request up: every choice ended with `abort`. */
-function isAborted(held: readonly Buffer[]): boolean {
-  const body = Buffer.concat(held)
-  if (!body.includes('"abort"')) return false
-  try {
-    const choices: { finish_reason?: unknown }[] = JSON.parse(body.toString()).choices
-    return choices.length > 0 && choices.every((choice) => choice.finish_reason === 'abort')
-  } catch {
-    return false
   }
 }

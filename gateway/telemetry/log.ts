@@ -10,7 +10,7 @@ export function createLog(level: string, destination?: { write(line: string): vo
     messageKey: 'message',
     formatters: { level: (label: string) => ({ level: label }) },
     timestamp: pino.stdTimeFunctions.isoTime,
-    redact: ['headers.authorization', 'req.headers.authorization', '*.headers.authorization']
+    redact: ['', 'req.', '*.'].flatMap((at) => [`${at}headers.authorization`, `${at}headers["x-api-key"]`])
   }
   return destination === undefined ? pino(options) : pino(options, destination)
 }

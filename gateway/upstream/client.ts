@@ -1,6 +1,7 @@
 // Speaks to engines through undici: one dispatch a call, told to a handler; and the health probe.
+import { Readable } from 'node:stream'
 import { type Dispatcher, errors, Pool, request } from 'undici'
-import type { Call, Endpoint, EngineHandler, Headers, Lease } from '../call.ts'
+import type { Call, CallBody, Endpoint, EngineHandler, Headers, Lease } from '../call.ts'
 import { ENGINE_HEALTH_PATH } from '../contract.ts'
 import { toEngineHeaders } from './headers.ts'
 
@@ -65,18 +66,27 @@ const createUndiciPool = (origin: string, { poolIdleMs, connectMs }: ClientOptio
   })
 
 const toRequest = (endpoint: Endpoint, call: Call) =>
-  ({ method: 'POST', path: call.path, headers: toEngineHeaders(endpoint, call), body: call.body.bytes }) as const
+  ({ method: 'POST', path: call.path, headers: toEngineHeaders(endpoint, call), body: toBody(call.body) }) as const
+
+/** The rest is not read before undici has a connection to send it on, so that it can still go to another engine. */
+const toBody = ({ bytes, rest }: CallBody) =>
+  rest === undefined ? bytes : Readable.from(join(bytes, rest), { objectMode: false })
+
+async function* join(bytes: Buffer, rest: Readable): AsyncGenerator<Buffer> {
+  yield bytes
+  yield* rest
+}
 
 /** Sends a request, and once more on another connection where the first was stale. */
-function dispatch(pool: Pool, request: ReturnType<typeof toRequest>, handler: EngineHandler): void {
+function dispatch(pool: Pool, endpoint: Endpoint, call: Call, handler: EngineHandler): void {
   const send = (onStale: (() => void) | undefined) => {
     try {
-      pool.dispatch(request, toDispatchHandler(handler, onStale))
+      pool.dispatch(toRequest(endpoint, call), toDispatchHandler(handler, onStale))
     } catch (cause) {
       handler.onError(cause as Error)
     }
   }
-  send(() => send(undefined))
+  send(call.body.rest === undefined ? () => send(undefined) : undefined)
 }
 
 /** A connection that had carried answers before was closed by the engine as it got one more request: nothing was asked. */
@@ -93,7 +103,7 @@ export function createClient(options: ClientOptions): Client {
   }
   return {
     open({ endpoint }, call, handler) {
-      dispatch(poolOf(endpoint), toRequest(endpoint, call), handler)
+      dispatch(poolOf(endpoint), endpoint, call, handler)
     },
     async probe(endpoint, timeoutMs) {
       try {

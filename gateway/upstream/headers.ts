@@ -6,7 +6,7 @@ import { HEADERS } from '../contract.ts'
 export function toEngineHeaders(endpoint: Endpoint, call: Call): Headers {
   return {
     ...call.headers,
-    'content-type': 'application/json',
+    'content-type': call.body.type,
     accept: call.stream ? 'text/event-stream' : 'application/json',
     [HEADERS.requestId]: call.id,
     ...(endpoint.engineKey === undefined ? {} : { authorization: `Bearer ${endpoint.engineKey}` })

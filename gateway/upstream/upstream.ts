@@ -21,7 +21,7 @@ export function createUpstream(options: UpstreamOptions): Client {
   const isPlain = (endpoint: Endpoint) => endpoint.origin.startsWith('http://')
   return {
     open(lease, call, handler) {
-      const { open } = call.stream && isPlain(lease.endpoint) ? fast : undici
+      const { open } = call.stream && call.body.rest === undefined && isPlain(lease.endpoint) ? fast : undici
       open(lease, call, handler)
     },
     probe: undici.probe,

@@ -28,10 +28,11 @@ export function engineNameOf(model: Pick<Model, 'name'>): string {
 
 /** The file that the gateway's pods read. The whole budget stands in it: grace periods are derived from it. */
 export function gatewayConfigOf(region: Region, placed: readonly PlacedModel[]): ConfigInput {
-  const { maxBodyBytes, corsOrigins } = region.gateway
+  const { maxBodyBytes, maxUploadBytes, corsOrigins } = region.gateway
   return {
     region: region.name,
     maxBodyBytes,
+    ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }),
     ...(corsOrigins === undefined ? {} : { corsOrigins }),
     budget: region.budget,
     // A gateway that is unready serves nothing, so one model without an engine must not take the others along.
@@ -63,15 +64,19 @@ function queueMsOf({ model, placement }: PlacedModel): number | undefined {
 function poolOf(region: Region, one: PlacedModel): ConfigInput['pools'][number] {
   const { model, placement } = one
   const queueMs = queueMsOf(one)
+  const tasks = model.tasks === undefined ? {} : { tasks: [...model.tasks] }
+  const limitTo = (maxOutputTokens = model.maxOutputTokens) =>
+    maxOutputTokens === undefined ? {} : { maxOutputTokens }
   return {
     name: model.name,
     models: [
-      { name: model.servedName, maxOutputTokens: model.maxOutputTokens, restricted: model.restricted },
+      { name: model.servedName, ...limitTo(), restricted: model.restricted, ...tasks },
       // An adapter is a model to clients, and has the model's limits where it has none of its own.
       ...(model.adapters ?? []).map(({ name, maxOutputTokens, restricted }) => ({
         name,
-        maxOutputTokens: maxOutputTokens ?? model.maxOutputTokens,
-        restricted: restricted ?? model.restricted
+        ...limitTo(maxOutputTokens),
+        restricted: restricted ?? model.restricted,
+        ...tasks
       }))
     ],
     // The complete name: with a short one every look-up would try the cluster's search domains.

@@ -13,7 +13,7 @@ import { engineNameOf, placeModels } from './gateway-config.ts'
 import { guardRegion } from './guard.ts'
 import { watchRegion } from './monitoring.ts'
 import { noticeRegion } from './notices.ts'
-import { wayInOf } from './way-in.ts'
+import { largestBodyOf, wayInOf } from './way-in.ts'
 
 /** Properties of `RegionalEndpoint`. */
 export interface RegionalEndpointProps {
@@ -35,7 +35,8 @@ export class RegionalEndpoint extends Construct {
     const placed = placeModels(region, models)
     const budget = deriveTimeBudget(region.budget)
     const profile = INGRESS_PROFILES[region.ingress.controller]
-    const wayIn = wayInOf(region, budget.ingress, 'gateway', PORTS.gateway)
+    const limits = { ...budget.ingress, maxBodyBytes: largestBodyOf(region, placed) }
+    const wayIn = wayInOf(region, limits, 'gateway', PORTS.gateway)
 
     // kubectl applies files in the order of their names, and everything else needs the namespace.
     new Namespace(new Chart(this, '00-namespace'), 'Namespace', {

@@ -1,22 +1,23 @@
 // The way into a region, as its schema describes it, in the terms of the ingress profiles.
-import type { ConfigInput, TimeBudget } from '../../gateway/contract.ts'
-import type { IngressProfile, Route, WayIn } from '../constructs/ingress-profiles/profile.ts'
+import { type ConfigInput, MAX_UPLOAD_BYTES } from '../../gateway/contract.ts'
+import type { IngressProfile, Route, StreamLimits, WayIn } from '../constructs/ingress-profiles/profile.ts'
 import { renderDnsAnnotations } from '../lib/external-dns.ts'
 import { CONTROLLER_TRAITS } from '../lib/ingress-controllers.ts'
 import type { Region } from '../schema.ts'
+import type { PlacedModel } from './gateway-config.ts'
 
 /** How long a resolver may keep the answer for a shared host: a region that is gone has to be forgotten soon. */
 const SHARED_TTL_SECONDS = 60
 
 /** The region's hosts, its limits and who is let in; `serviceName` and `port` are the gateway's. */
-export function wayInOf(region: Region, budget: TimeBudget['ingress'], serviceName: string, port: number): WayIn {
+export function wayInOf(region: Region, limits: StreamLimits, serviceName: string, port: number): WayIn {
   const { ingress, namespace } = region
   const className = ingress.gatewayClassName ?? ingress.ingressClassName
   return {
     namespace,
     serviceName,
     port,
-    limits: { ...budget, maxBodyBytes: region.gateway.maxBodyBytes },
+    limits,
     routes: [ownRoute(region, serviceName), ...sharedRoutes(region, `${serviceName}-shared`)],
     ...(className === undefined ? {} : { className }),
     ...(ingress.gateway === undefined ? {} : { gateway: ingress.gateway }),
@@ -24,6 +25,14 @@ export function wayInOf(region: Region, budget: TimeBudget['ingress'], serviceNa
     ...(ingress.allowFrom === undefined ? {} : { allowFrom: ingress.allowFrom }),
     ...(ingress.clientCa === undefined ? {} : { clientCaSecretName: ingress.clientCa.name })
   }
+}
+
+/** What the ingress must let in: the largest body, or the largest upload where a model transcribes. */
+export function largestBodyOf({ gateway }: Region, placed: readonly PlacedModel[]): number {
+  const { maxBodyBytes, maxUploadBytes = MAX_UPLOAD_BYTES } = gateway
+  return placed.some(({ model }) => model.tasks?.includes('transcribe'))
+    ? Math.max(maxBodyBytes, maxUploadBytes)
+    : maxBodyBytes
 }
 
 /** Whoever is in front has to give up a connection first: the next request would meet the close otherwise. */

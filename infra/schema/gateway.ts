@@ -15,6 +15,8 @@ const gatewayShape = z.strictObject({
   memoryMiB: z.int().min(128).max(65_536).exactOptional(),
   /** Largest request body in bytes; gateway and ingress agree on it. */
   maxBodyBytes: z.int().min(1024).max(1_073_741_824).default(10_485_760),
+  /** Largest upload of audio in bytes; it passes through. The ingress lets it in where a model transcribes. Default: 25 MiB. */
+  maxUploadBytes: z.int().min(1024).max(1_073_741_824).exactOptional(),
   corsOrigins: z.array(z.string().min(1)).max(256).exactOptional()
 })
 

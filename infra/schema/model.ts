@@ -1,5 +1,6 @@
 // The schema of one model: which vLLM serves it, how, and on how many GPUs.
 import { z } from 'zod'
+import { tasksSchema } from '../../gateway/contract.ts'
 import { countGpus, officialImage } from '../lib/accelerators.ts'
 import { ENGINE_NAME } from '../lib/names.ts'
 import { RESERVED_VARIABLES } from '../lib/vllm-environment.ts'
@@ -40,10 +41,12 @@ export const modelShape = z.strictObject({
     .string()
     .regex(/^[a-z0-9.-]+\.[a-z]+\/[A-Za-z0-9._-]+$/, 'use a resource name such as nvidia.com/gpu')
     .exactOptional(),
-  /** The most output tokens of one request; also set when the client sends no limit. */
-  maxOutputTokens: z.int().min(1).max(10_000_000),
+  /** The most output tokens of one request; also set when the client sends no limit. Needed where a model generates any. */
+  maxOutputTokens: z.int().min(1).max(10_000_000).exactOptional(),
   /** A restricted model is there only for the API keys that name it. */
   restricted: z.boolean().default(false),
+  /** What the model is for, its adapters too, and so which routes it answers on. Default: to generate text. */
+  tasks: tasksSchema.exactOptional(),
   /** Seconds that loading may take; then the kubelet restarts the engine. */
   loadSeconds: z.int().min(30).max(86_400).default(1800),
   cpu: z.number().positive().max(512).exactOptional(),
@@ -64,6 +67,7 @@ export const modelSchema = crossCheck(modelShape, (written) => {
   const settings: Settings = pickValid(settingsSchema, (written as { settings?: unknown } | null)?.settings)
   return [
     ...findAcceleratorProblems({ ...model, settings }),
+    ...findMissingLimit(model, written),
     ...findSizeProblems(model, settings),
     ...below('settings', findSettingsProblems(settings)),
     ...findAdapterProblems({ ...model, settings }),
@@ -79,6 +83,13 @@ export const modelSchema = crossCheck(modelShape, (written) => {
 
 const below = (field: string, problems: readonly Problem[]): Problem[] =>
   problems.map(([path, message]) => [[field, ...path], message])
+
+/** A model that only embeds or scores generates no token. */
+function findMissingLimit({ tasks = ['generate'] }: Shape, written: unknown): Problem[] {
+  const isWritten = (written as { maxOutputTokens?: unknown } | null)?.maxOutputTokens !== undefined
+  if (isWritten || !tasks.some((task) => task === 'generate' || task === 'transcribe')) return []
+  return [[['maxOutputTokens'], 'is missing; give the most output tokens of one request']]
+}
 
 function findSizeProblems({ maxOutputTokens }: Shape, { maxModelLen }: Settings): Problem[] {
   if (maxOutputTokens === undefined || maxModelLen === undefined || maxOutputTokens <= maxModelLen) return []

@@ -153,6 +153,12 @@ describe('a request that is refused', () => {
     ['without a key', { fields: ['Authorization: none'] }, 401],
     ['with a key that nobody has', { fields: ['Authorization: Bearer sk-no'] }, 401],
     ['without a model', { body: '{}' }, 400],
+    ['without a model, in the words of Messages', { line: 'POST /v1/messages HTTP/1.1', body: '{}' }, 400],
+    [
+      'that can’t be answered without a state',
+      { line: 'POST /v1/responses HTTP/1.1', body: JSON.stringify({ model: MODEL, input: 'a', background: true }) },
+      400
+    ],
     ['for an unknown model', { body: '{"model":"none"}' }, 404],
     ['that is no JSON', { body: '{"model":' }, 400],
     ['with an empty body', { body: '', length: '0' }, 400],

@@ -183,10 +183,11 @@ describe('routes', () => {
     for (const path of [
       '/version',
       '/load',
-      '/v1/embeddings',
+      '/pooling',
+      '/v1/realtime',
       '/invocations',
       '/v1/../version',
-      '/tokenize',
+      '/tokenizer_info',
       '/sleep'
     ]) {
       expect((await get(path)).status).toBe(404)

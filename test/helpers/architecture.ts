@@ -40,7 +40,9 @@ export function readImports(file: SourceFile): ImportLine[] {
 }
 
 const RANK_0 = new Set(
-  ['contract', 'time-budget', 'call', 'errors', 'json-mistake', 'sim/pace'].map((name) => `gateway/${name}.ts`)
+  ['contract', 'engine-routes', 'time-budget', 'call', 'errors', 'error-shapes', 'json-mistake', 'sim/pace'].map(
+    (name) => `gateway/${name}.ts`
+  )
 )
 
 /** A room is what the law speaks of: a rank of the gateway, or a floor of infra. */

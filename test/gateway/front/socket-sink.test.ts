@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Api } from '../../../gateway/engine-routes.ts'
 import { GatewayError } from '../../../gateway/errors.ts'
 import { SocketSink } from '../../../gateway/front/socket-sink.ts'
 import { HEARTBEAT, SSE_HEADERS } from '../../../gateway/stream/sse.ts'
@@ -19,7 +20,7 @@ afterEach(() => {
 })
 
 /** A sink, the socket that it writes to, and a reader of it. */
-async function open() {
+async function open(api: Api = 'chunks') {
   const server = createServer().listen(0, '127.0.0.1')
   servers.push(server)
   await once(server, 'listening')
@@ -31,7 +32,7 @@ async function open() {
   reader.on('data', (bytes) => (read.text += bytes.toString()))
   reader.on('close', () => (read.closed = true))
   const onAnswered = vi.fn()
-  const sink = new SocketSink(socket, { 'x-request-id': 'r1' }, STYLE, { onAnswered })
+  const sink = new SocketSink(socket, { headers: { 'x-request-id': 'r1' }, api }, STYLE, { onAnswered })
   socket.on('drain', () => sink.drained())
   return { sink, socket, reader, read, onAnswered, writes: vi.spyOn(socket, 'write') }
 }
@@ -172,12 +173,24 @@ describe('a failure', () => {
     expect(onAnswered).toHaveBeenCalledTimes(1)
   })
 
+  it('is said in the words of its API', async () => {
+    const { sink, read } = await open('messages')
+    sink.fail(failure)
+    await until('it is here', () => read.text.endsWith('}'))
+    expect(JSON.parse(read.text.split('\r\n\r\n')[1] ?? '')).toMatchObject({ type: 'error', request_id: 'r1' })
+    const streamed = await open('responses')
+    streamed.sink.head(200, SSE_HEADERS)
+    streamed.sink.fail(failure, 7)
+    await until('it is here', () => streamed.read.text.endsWith('0\r\n\r\n'))
+    expect(streamed.read.text).toContain('"sequence_number":7')
+  })
+
   it('in a stream is an event and [DONE]', async () => {
     const { sink, read } = await open()
     sink.head(200, SSE_HEADERS)
     sink.fail(failure)
     await until('it is here', () => read.text.endsWith('0\r\n\r\n'))
-    expect(read.text).toMatch(/data: \{"error":.*\n\n\r\ne\r\ndata: \[DONE\]\n\n\r\n0\r\n\r\n$/s)
+    expect(read.text).toMatch(/data: \{"error":.*\n\ndata: \[DONE\]\n\n\r\n0\r\n\r\n$/s)
   })
 
   it.each<[string, Record<string, string>, 'queue_full' | 'slow_reader']>([

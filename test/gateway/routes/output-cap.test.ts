@@ -1,12 +1,13 @@
 // How many tokens a request may generate.
 import { describe, expect, it } from 'vitest'
+import { ENGINE_ROUTES } from '../../../gateway/engine-routes.ts'
 import { GatewayError } from '../../../gateway/errors.ts'
 import { readJsonBody } from '../../../gateway/routes/json-body.ts'
 import { capOutput } from '../../../gateway/routes/output-cap.ts'
 
 const bodyOf = (body: object) => readJsonBody(Buffer.from(JSON.stringify(body)))
-const chat = (body: object, allowed = 100) => capOutput('/v1/chat/completions', bodyOf(body), allowed)
-const complete = (body: object, allowed = 100) => capOutput('/v1/completions', bodyOf(body), allowed)
+const chat = (body: object, allowed = 100) => capOutput(ENGINE_ROUTES['/v1/chat/completions'], bodyOf(body), allowed)
+const complete = (body: object, allowed = 100) => capOutput(ENGINE_ROUTES['/v1/completions'], bodyOf(body), allowed)
 
 function refusalOf(cap: () => unknown): string {
   try {
@@ -54,7 +55,7 @@ describe('a completion', () => {
 
   it('counts what is generated and not shown against the cap', () => {
     expect(complete({ prompt: 'a', n: 2, best_of: 5 }).maxTokens).toBe(
-      Math.floor(complete({ prompt: 'a' }).maxTokens / 5)
+      Math.floor(Number(complete({ prompt: 'a' }).maxTokens) / 5)
     )
   })
 

@@ -1,6 +1,6 @@
 // Framing: whole events come out of a byte stream, wherever the network cut it.
 import { describe, expect, it } from 'vitest'
-import { EventCutter, findEventEnd, jsonEvent } from '../../../gateway/stream/sse.ts'
+import { EventCutter, findEventEnd } from '../../../gateway/stream/sse.ts'
 import { seeded } from '../../helpers/fakes.ts'
 
 /** The events that come out of `pieces`, copied as they are visited. */
@@ -151,8 +151,4 @@ describe('findEventEnd', () => {
   ])('finds in %j from %i the end %i', (text, from, end) => {
     expect(findEventEnd(Buffer.from(text), from)).toBe(end)
   })
-})
-
-it('an event of ours is one line of JSON, whatever its text holds', () => {
-  expect(String(jsonEvent({ message: 'a\n\nb' }))).toBe('data: {"message":"a\\n\\nb"}\n\n')
 })

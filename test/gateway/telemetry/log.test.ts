@@ -9,7 +9,7 @@ function lineOf(outcome: Outcome): Record<string, unknown> {
   const lines: string[] = []
   const log = createLog('info', { write: (line) => lines.push(line) })
   logRequest(log, {
-    call: fakeCall({ body: { bytes: Buffer.from('{"prompt":"my secret"}') } }),
+    call: fakeCall({ body: { type: 'application/json', bytes: Buffer.from('{"prompt":"my secret"}') } }),
     outcome,
     endpoint: 'a:8000',
     attempts: 1,

@@ -28,7 +28,10 @@ async function ask(origin: string, call = fakeCall({ stream: false }), engineKey
 describe('a request', () => {
   it('carries the body to the byte', async () => {
     await using engine = await serveEngine(answerJson)
-    await ask(engine.origin, fakeCall({ body: { bytes: Buffer.from('{"prompt":"猫","id":12345678901234567890}') } }))
+    await ask(
+      engine.origin,
+      fakeCall({ body: { type: 'application/json', bytes: Buffer.from('{"prompt":"猫","id":12345678901234567890}') } })
+    )
     expect(engine.requests.map(({ method, path, body }) => [method, path, body])).toEqual([
       ['POST', '/v1/chat/completions', '{"prompt":"猫","id":12345678901234567890}']
     ])

@@ -15,9 +15,9 @@ describe('LoRA adapters', () => {
 
   it('are models of the pool, with the limits of the model where they have none', () => {
     expect(pools[0]?.models).toEqual([
-      { name: 'llama-3.1-8b-instruct', maxOutputTokens: 1024, restricted: false },
-      { name: 'llama-sql', maxOutputTokens: 256, restricted: true },
-      { name: 'llama-poet', maxOutputTokens: 1024, restricted: false }
+      { name: 'llama-3.1-8b-instruct', maxOutputTokens: 1024, restricted: false, tasks: ['generate'] },
+      { name: 'llama-sql', maxOutputTokens: 256, restricted: true, tasks: ['generate'] },
+      { name: 'llama-poet', maxOutputTokens: 1024, restricted: false, tasks: ['generate'] }
     ])
   })
 
@@ -93,6 +93,46 @@ describe('LoRA adapters', () => {
     ]
   ])('are refused: %s', (_title, input, problem) => {
     expect(problemsOf(input)).toEqual([expect.stringMatching(problem)])
+  })
+})
+
+describe('a model with tasks of its own', () => {
+  const MIB = 1_048_576
+  const configOf = (manifests: ReturnType<typeof manifestsOf>) =>
+    configSchema.parse(JSON.parse(find(manifests, 'ConfigMap', 'gateway').data['config.json']))
+  const bodySizeOf = (manifests: ReturnType<typeof manifestsOf>) =>
+    find(manifests, 'Ingress', 'gateway').metadata.annotations['nginx.org/client-max-body-size']
+
+  it('has them in the gateway, and so have its adapters', () => {
+    const all = manifestsOf(stackWith({ model: { tasks: ['embed', 'score'], adapters: [adapters[1]] } }))
+    expect(configOf(all).pools[0]?.models.map(({ tasks }) => tasks)).toEqual([
+      ['embed', 'score'],
+      ['embed', 'score']
+    ])
+    expect(bodySizeOf(all)).toBe(String(10 * MIB))
+  })
+
+  it('that transcribes has its uploads let in by the ingress, as large as the gateway takes them', () => {
+    const hears = { model: { tasks: ['transcribe'] } }
+    expect(bodySizeOf(manifestsOf(stackWith(hears)))).toBe(String(25 * MIB))
+    const gateway = { ...region().gateway, maxUploadBytes: 60 * MIB }
+    const larger = manifestsOf(stackWith({ ...hears, region: { gateway } }))
+    expect([bodySizeOf(larger), configOf(larger).maxUploadBytes]).toEqual([String(60 * MIB), 60 * MIB])
+  })
+
+  it('needs a limit of its output only where it has any', () => {
+    const { maxOutputTokens: _, ...unlimited } = model()
+    const modelsOf = (tasks?: ('generate' | 'embed' | 'score' | 'transcribe')[]) =>
+      stackOf({ models: [{ ...unlimited, ...(tasks === undefined ? {} : { tasks }) }] })
+    expect(configOf(manifestsOf(modelsOf(['embed', 'score']))).pools[0]?.models).toHaveLength(1)
+    for (const tasks of [undefined, ['generate'] as const, ['embed', 'transcribe'] as const])
+      expect(problemsOf(modelsOf(tasks && [...tasks]))).toEqual([
+        'models[0].maxOutputTokens: is missing; give the most output tokens of one request'
+      ])
+  })
+
+  it.each([[[]], [['generate', 'generate']], [['sing']]])('is refused where they are %j', (tasks) => {
+    expect(problemsOf(stackWith({ model: { tasks } }))).toEqual([expect.stringMatching(/^models\[0\]\.tasks/)])
   })
 })
 

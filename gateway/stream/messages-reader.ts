@@ -1,0 +1,86 @@
+// Reads what the events of one streamed answer of Anthropic's Messages API mean: most by their names, without parsing them.
+import { endsJson, findNameEnd, NAME_AT, readData, startsWith } from './sse.ts'
+import type { EventKind, StreamReader } from './stream-reader.ts'
+import { type SaidUsage, toUsage, type Usage } from './usage.ts'
+
+const MAX_EVENT_BYTES = 1_048_576
+const MAX_EARLY_BYTES = 65_536
+/** `message_start`, a content block's start, pings. */
+const MAX_EARLY_EVENTS = 8
+
+const DELTA = Buffer.from('content_block_delta')
+const LAST_EVENT = Buffer.from('event: message_stop\ndata: {"type":"message_stop"}\n\n')
+
+/** The fields of an event that matter here. */
+interface Event {
+  readonly delta?: { readonly stop_reason?: unknown }
+  readonly usage?: SaidUsage | null
+  readonly error?: { readonly message?: unknown }
+}
+
+/** `message_delta` tells why an answer ended, `message_stop` that it is whole. */
+export class MessagesReader implements StreamReader {
+  usage: Usage | undefined
+  finishReason: string | undefined
+  errorMessage = ''
+  outputEvents = 0
+
+  get errorStatus(): number {
+    return 500
+  }
+
+  get finished(): boolean {
+    return this.finishReason !== undefined
+  }
+
+  /** Its events have no numbers. */
+  get events(): number {
+    return 0
+  }
+
+  get lastEvent(): Buffer {
+    return LAST_EVENT
+  }
+
+  get maxEarlyEvents(): number {
+    return MAX_EARLY_EVENTS
+  }
+
+  get maxEarlyBytes(): number {
+    return MAX_EARLY_BYTES
+  }
+
+  get maxEventBytes(): number {
+    return MAX_EVENT_BYTES
+  }
+
+  read(run: Buffer, start: number, end: number): EventKind {
+    const nameEnd = findNameEnd(run, start, end)
+    if (nameEnd - start - NAME_AT === DELTA.length && startsWith(run, start + NAME_AT, DELTA) && endsJson(run, end)) {
+      this.outputEvents++
+      return 'output'
+    }
+    if (nameEnd === -1) return readData(run, start, end) === undefined ? 'comment' : 'malformed'
+    const name = run.toString('latin1', start + NAME_AT, nameEnd)
+    if (name === 'message_stop') return 'done'
+    try {
+      const data = JSON.parse(readData(run, start, end) ?? '')
+      if (name === 'message_delta' || name === 'error') return this.#readData(data, name === 'error')
+      if (name === 'content_block_delta') this.outputEvents++
+      return name === 'content_block_delta' ? 'output' : 'empty'
+    } catch {
+      return 'malformed'
+    }
+  }
+
+  #readData({ delta, usage, error }: Event, isError: boolean): EventKind {
+    if (isError) {
+      this.errorMessage = String(error?.message ?? '').slice(0, 500)
+      return 'error'
+    }
+    this.usage = toUsage(usage) ?? this.usage
+    // vLLM has no word of the API's for an answer that it gave up, and says null
+    this.finishReason = String(delta?.stop_reason ?? 'abort')
+    return 'finish'
+  }
+}
