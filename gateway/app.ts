@@ -1,30 +1,18 @@
-// The composition root: creates every stateful object once, wires them, and registers the routes.
+// The composition root: creates every stateful object once, wires them to those who come, and sees them out.
 import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createCatalog } from './admission/catalog.ts'
-import { createKeys } from './admission/keys.ts'
-import { createQueue, type Queue } from './admission/queue.ts'
-import { createStreamUrls } from './admission/stream-urls.ts'
-import type { Call, RequestRecord, Sink } from './call.ts'
+import { createQueue } from './admission/queue.ts'
+import { type States, serveClients } from './clients.ts'
 import type { Settings } from './config.ts'
 import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
-import { type DrainDeps, drain, type Phase } from './drain.ts'
+import { drain, type Phase } from './drain.ts'
 import { GatewayError } from './errors.ts'
-import { exchange } from './exchange.ts'
 import { createJournals } from './journal-states.ts'
-import { registerOpenAiRoutes } from './routes/openai.ts'
-import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
-import { registerStreamRoutes } from './routes/streams.ts'
-import { wantsWebSocket } from './routes/websocket/handshake.ts'
-import { acceptWebSockets, type WebSocketDeps, type WebSockets } from './routes/websocket/upgrade.ts'
-import { createServer, readRequestId, type Server } from './server.ts'
-import type { Journals } from './stream/journals.ts'
-import { createWatches, type Watches } from './stream/watch.ts'
-import { logRequest } from './telemetry/log.ts'
-import { createMetrics, type Metrics } from './telemetry/metrics.ts'
-import type { Client } from './upstream/client.ts'
+import type { Readiness } from './routes/ops.ts'
+import { createWatches } from './stream/watch.ts'
+import { createMetrics } from './telemetry/metrics.ts'
 import { startDiscovery } from './upstream/discovery.ts'
 import { watchHealth } from './upstream/health.ts'
 import { createPool, type Pool } from './upstream/pool.ts'
@@ -41,40 +29,27 @@ export interface App {
   close(): Promise<void>
 }
 
-/** The states of one gateway, each created once. */
-interface States {
-  readonly pool: Pool
-  readonly queue: Queue
-  readonly watches: Watches
-  readonly client: Client
-  readonly metrics: Metrics
-  readonly journals: Journals
-}
-
 const now = () => performance.now()
 const newSecret = () => randomBytes(32)
-const nowSeconds = () => Math.floor(Date.now() / 1000)
-const newId = () => `req_${randomUUID()}`
 
 export function createApp(settings: Settings, log: Logger): App {
   const { config } = settings
   let phase: Phase = 'serving'
   const states = createStates(settings, log)
-  const { http, openResponses } = createServer(config, {
-    newId,
-    upgrades: wantsWebSocket,
-    keepsConnections: () => phase === 'serving',
-    onRefused: (request, error) => noteRefusal(request, error, states.metrics, log)
-  })
   const readiness = () => judgeReadiness(config, states.pool, phase)
-  const takesWork = () => phase === 'serving' || phase === 'unready'
-  const sockets = registerRoutes(http, settings, states, log, { readiness, takesWork })
+  const clients = serveClients(settings, states, log, {
+    phase: () => phase,
+    readiness,
+    now,
+    nowEpochMs: Date.now,
+    newUuid: randomUUID,
+    newSecret
+  })
   const stops = config.pools.map((pool) => discover(pool, settings, states, log))
   const close = async () => {
     for (const stop of stops) stop()
     states.pool.close()
-    sockets.close()
-    await http.close()
+    await clients.close()
     await states.journals.close()
     states.watches.close()
     await states.client.destroy()
@@ -86,46 +61,19 @@ export function createApp(settings: Settings, log: Logger): App {
   }
   return {
     readiness,
-    listen: () => states.journals.connect().then(() => http.listen({ ...config.listen })),
+    listen: () => states.journals.connect().then(clients.listen),
     close,
     async drain() {
       await drain(deriveTimeBudget(config.budget).gateway, {
         onPhase,
-        ...waysOut({ http, openResponses }, sockets, states)
+        openResponses: () => clients.openResponses() + states.journals.snapshot().running,
+        stopListening: clients.stopListening,
+        abortAll: () => states.watches.stopAll(new GatewayError('shutting_down')),
+        sleep: (ms) => sleep(ms)
       })
       await close()
     }
   }
-}
-
-/** What a drain works with: an answer over a WebSocket is open until its connection has closed. */
-function waysOut(
-  { http, openResponses }: Server,
-  sockets: WebSockets,
-  { watches, journals }: States
-): Omit<DrainDeps, 'onPhase'> {
-  return {
-    openResponses: () => openResponses() + sockets.size + journals.snapshot().running,
-    stopListening() {
-      http.server.close()
-      sockets.retire()
-    },
-    abortAll: () => watches.stopAll(new GatewayError('shutting_down')),
-    sleep: (ms) => sleep(ms)
-  }
-}
-
-/** A request that never became a call has its line and its count, too. */
-function noteRefusal(
-  request: { id: string; method: string },
-  error: GatewayError,
-  metrics: Metrics,
-  log: Logger
-): void {
-  const line = { requestId: request.id, method: request.method, code: error.code, status: error.status }
-  if (error.code === 'internal_error') log.error({ ...line, err: error.cause }, 'request failed')
-  else log.info(line, 'request refused')
-  metrics.refuse(error.code)
 }
 
 function createStates(settings: Settings, log: Logger): States {
@@ -179,69 +127,6 @@ function discover(pool: PoolConfig, settings: Settings, { pool: engines }: State
   return startDiscovery(pool, settings.engineKeys.get(pool.name), {
     onEndpoints: (name, endpoints) => engines.setEndpoints(name, endpoints),
     onError: (name, cause) => log.warn({ pool: name, cause: cause.message }, 'engines could not be looked up')
-  })
-}
-
-function registerRoutes(
-  server: FastifyInstance,
-  settings: Settings,
-  states: States,
-  log: Logger,
-  { readiness, takesWork }: { readiness: () => Readiness; takesWork: () => boolean }
-): WebSockets {
-  const { config } = settings
-  const exchangeDeps = {
-    ...states,
-    open: states.client.open,
-    now,
-    maxAttempts: config.maxAttempts,
-    record(record: RequestRecord) {
-      states.metrics.record(record)
-      logRequest(log, record)
-    },
-    onFault: (call: Call, cause: unknown) => log.error({ requestId: call.id, err: cause }, 'request failed')
-  }
-  registerOpsRoutes(server, { readiness, metrics: states.metrics })
-  const deps = {
-    catalog: createCatalog(config.pools),
-    authenticate: createKeys(settings.keyFile).authenticate,
-    takesWork,
-    now,
-    stalledMs: config.budget.stalledMs,
-    maxUploadBytes: config.maxUploadBytes,
-    maxBodyBytes: config.maxBodyBytes,
-    newBoundary: () => `sluice-${randomUUID()}`,
-    countUsage: config.countUsage,
-    exchange: (call: Call, sink: Sink) => void exchange(call, sink, exchangeDeps),
-    journals: states.journals,
-    urls: createStreamUrls(settings.streams.signingKey ?? newSecret(), config.streams.urlMs, Date.now)
-  }
-  registerOpenAiRoutes(server, { ...deps, createdSeconds: nowSeconds() })
-  registerStreamRoutes(server, deps)
-  return takeWebSockets(server, config, states, log, deps)
-}
-
-function takeWebSockets(
-  server: FastifyInstance,
-  { websocket, corsOrigins, maxBodyBytes, budget }: Config,
-  states: States,
-  log: Logger,
-  deps: Omit<WebSocketDeps, 'nowSeconds' | 'requestIdOf' | 'onRefused' | 'onCount' | 'onClosed'>
-): WebSockets {
-  const options = {
-    ...websocket,
-    maxMessageBytes: websocket.maxMessageBytes ?? maxBodyBytes,
-    origins: corsOrigins,
-    pingMs: budget.heartbeatMs,
-    stalledMs: budget.stalledMs
-  }
-  return acceptWebSockets(server.server, options, {
-    ...deps,
-    nowSeconds,
-    requestIdOf: (request) => readRequestId(request, newId),
-    onRefused: (request, error) => noteRefusal(request, error, states.metrics, log),
-    onCount: (connections) => states.metrics.setWebSockets(connections),
-    onClosed: (record) => log.info(record, 'websocket closed')
   })
 }
 

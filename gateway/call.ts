@@ -74,6 +74,8 @@ export interface Sink {
   write(bytes: Buffer): boolean
   /** Sends bytes that are HTTP/1.1 chunks already, as `write` does; undefined where a sink can't pass them on as they are. */
   readonly writeFrames?: ((frames: Buffer) => boolean) | undefined
+  /** Gathers what is written from now on, until `flush`, `end` or the end of the tick; a sink without it sends each write. */
+  hold?(): void
   /** Sends now what a sink has gathered in this tick to send it at once; without it that goes out when the tick ends. */
   flush(): void
   end(): void

@@ -207,6 +207,11 @@ export const configSchema = z.strictObject({
    */
   engineClient: z.enum(['auto', 'undici']).default('auto'),
   /**
+   * How clients are served: `auto` reads plain requests for tokens on the socket itself, the fast way, and leaves
+   * everything else to Node's HTTP server and Fastify; `fastify` leaves them everything.
+   */
+  clientServer: z.enum(['auto', 'fastify']).default('auto'),
+  /**
    * True asks engines for the usage of every stream (`stream_options.include_usage`), so that tokens are counted exactly;
    * a client that did not ask for it never sees it. False is for engines that refuse the field.
    */

@@ -1,9 +1,9 @@
 // The HTTP server: request ids, bodies, CORS, and the one place where an error before the head becomes a response.
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { HEADERS, PATHS } from './contract.ts'
-import { createCors } from './cors.ts'
+import { answerPreflight, createCorsHeaders } from './cors.ts'
 import { ENGINE_ROUTES, findRoute } from './engine-routes.ts'
 import { ERROR_SHAPES } from './error-shapes.ts'
 import { GatewayError, retryAfterSeconds, toOpenAiError } from './errors.ts'
@@ -57,14 +57,14 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
     exposeHeadRoutes: true,
     // an h2c upgrade, which Java's client offers with each request, must not keep it from being answered
     http: { shouldUpgradeCallback: deps.upgrades },
-    genReqId: (request) => readRequestId(request, deps.newId),
+    genReqId: (request) => readRequestId(request.headers, deps.newId),
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors(error, request, reply) {
       reply.header(HEADERS.requestId, request.id)
       sendError(request, reply, toGatewayError(error, options.maxBodyBytes))
     }
   })
-  const answerCors = createCors(options.corsOrigins)
+  const corsHeaders = createCorsHeaders(options.corsOrigins)
   let openResponses = 0
   const onClosed = () => openResponses--
   server.addHook('onRequest', (request, reply, done) => {
@@ -72,7 +72,9 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
     reply.raw.on('close', onClosed)
     reply.header(HEADERS.requestId, request.id)
     if (!deps.keepsConnections()) reply.header('connection', 'close')
-    if (!answerCors(request, reply)) done()
+    const cors = corsHeaders(request.headers.origin)
+    reply.headers(cors)
+    if (!answerPreflight(request, reply, cors)) done()
   })
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
@@ -99,8 +101,8 @@ function installErrorHandlers(server: FastifyInstance, maxBodyBytes: number, onR
 }
 
 /** The client's request id where it is sane, or else a new one. */
-export function readRequestId(request: IncomingMessage, newId: () => string): string {
-  const given = request.headers[HEADERS.requestId]
+export function readRequestId(headers: IncomingHttpHeaders, newId: () => string): string {
+  const given = headers[HEADERS.requestId]
   return typeof given === 'string' && SANE_ID.test(given) ? given : newId()
 }
 
@@ -127,7 +129,7 @@ function sendError(request: FastifyRequest, reply: FastifyReply, error: GatewayE
 }
 
 /** What is no HTTP gets one plain answer on its socket, if that still listens. */
-function answerBrokenRequest(cause: NodeJS.ErrnoException, socket: Socket): void {
+export function answerBrokenRequest(cause: NodeJS.ErrnoException, socket: Socket): void {
   if (cause.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return

@@ -55,6 +55,8 @@ export class EventRelay implements AnswerRelay, EventVisitor {
   #keepFrames(bytes: Buffer, start: number, end: number): void {
     this.#run = undefined
     if (this.#frames !== bytes || this.#framesTo !== start) {
+      // a chunk between them is not for the reader: both leave together when the read ends
+      if (this.#frames !== undefined) this.#context.sink.hold?.()
       this.flush()
       this.#frames = bytes
       this.#framesFrom = start
@@ -188,8 +190,11 @@ export class EventRelay implements AnswerRelay, EventVisitor {
 
   /** The reader's stream ends with the last event; the engine's is read to its end, so that its connection can be used again. */
   #finish(): void {
+    const { sink } = this.#context
+    // the last events and the end of the response leave together
+    sink.hold?.()
     this.flush()
-    this.#context.sink.end()
+    sink.end()
     this.#context.resume()
     this.#context.watch.enter('ending')
   }

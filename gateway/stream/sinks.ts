@@ -82,11 +82,16 @@ export class HttpSink implements Sink {
       this.#socket = socket
       // the socket may keep the bytes until its reader takes them, and the memory that they came in is used again at once
       this.writeFrames = (frames) => this.gone || socket.write(Buffer.from(frames)) || this.#awaitDrain(socket)
-      socket.cork()
-      this.#corked = true
-      process.nextTick(() => this.flush())
+      this.hold()
     }
     this.#response.flushHeaders()
+  }
+
+  hold(): void {
+    if (this.#corked || this.#socket === undefined) return
+    this.#socket.cork()
+    this.#corked = true
+    process.nextTick(() => this.flush())
   }
 
   flush(): void {
@@ -125,26 +130,54 @@ export class HttpSink implements Sink {
 
   fail(error: GatewayError, sequence = 0): void {
     if (this.gone) return
-    const shape = ERROR_SHAPES[this.#api]
-    if (!this.headSent) {
-      const retryAfter = retryAfterSeconds(error)
-      const json = Buffer.from(JSON.stringify(shape.body(error, this.#headers?.[HEADERS.requestId])))
-      this.head(error.status, {
-        'content-type': 'application/json',
-        'content-length': String(json.length),
-        ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) })
-      })
-      this.write(json)
-      this.end()
-    } else if (this.#streaming && error.code !== 'slow_reader') {
-      this.write(Buffer.from(shape.event(error, sequence)))
-      this.end()
-    } else {
-      // half a JSON body, or a reader that takes nothing: only a broken connection tells that the answer is not whole
-      this.#ended = true
-      this.#response.destroy()
-    }
+    failAnswer(this, error, this.#headers?.[HEADERS.requestId], {
+      api: this.#api,
+      streaming: this.#streaming,
+      sequence,
+      cut: () => {
+        this.#ended = true
+        this.#response.destroy()
+      }
+    })
   }
+}
+
+/** What `failAnswer` must know of an answer besides its sink. */
+export interface FailingAnswer {
+  /** Whose words the error is said in. */
+  readonly api: Api
+  readonly streaming: boolean
+  /** How many events of the answer have gone before. */
+  readonly sequence: number
+  /** Breaks the connection. */
+  readonly cut: () => void
+}
+
+/**
+ * Ends an answer over HTTP with an error: a status and JSON before the head, an error event after it in an event stream.
+ * Half a JSON body, or a reader that takes nothing, is cut: only a broken connection tells that the answer is not whole.
+ */
+export function failAnswer(
+  sink: Sink,
+  error: GatewayError,
+  requestId: string | undefined,
+  { api, streaming, sequence, cut }: FailingAnswer
+): void {
+  const shape = ERROR_SHAPES[api]
+  if (!sink.headSent) {
+    const retryAfter = retryAfterSeconds(error)
+    const json = Buffer.from(JSON.stringify(shape.body(error, requestId)))
+    sink.head(error.status, {
+      'content-type': 'application/json',
+      'content-length': String(json.length),
+      ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) })
+    })
+    sink.write(json)
+    sink.end()
+  } else if (streaming && error.code !== 'slow_reader') {
+    sink.write(Buffer.from(shape.event(error, sequence)))
+    sink.end()
+  } else cut()
 }
 
 function destroy(this: ServerResponse): void {
@@ -152,7 +185,7 @@ function destroy(this: ServerResponse): void {
 }
 
 /** One HTTP/1.1 chunk. */
-function toFrame(bytes: Buffer): Buffer {
+export function toFrame(bytes: Buffer): Buffer {
   const size = `${bytes.length.toString(16)}\r\n`
   const frame = Buffer.allocUnsafe(size.length + bytes.length + 2)
   frame.write(size, 0, 'latin1')

@@ -10,20 +10,17 @@ beforeAll(async () => {
   engines = await startEngines([{ maxModelLen: 100_000, kvBlocks: 100_000, pace: { ...QUICK, interTokenMs: 10 } }])
 })
 afterAll(() => Promise.all(engines.map((engine) => engine.close())))
-beforeEach(async () => {
-  const budget = { propagationMs: 600, drainMs: 1_500 }
-  gateway = await spawnGateway(
-    testConfig(
-      engines.map(({ url }) => url),
-      { config: { budget } }
-    )
-  )
-})
 afterEach(() => gateway[Symbol.asyncDispose]())
 
 const tokens = (count: number) => ({ body: { stream: true, max_tokens: count, ignore_eos: true } })
 
-describe('SIGTERM', () => {
+describe.each(['auto', 'fastify'] as const)('SIGTERM, with clients served by %s,', (clientServer) => {
+  beforeEach(async () => {
+    const urls = engines.map(({ url }) => url)
+    const budget = { propagationMs: 600, drainMs: 1_500 }
+    gateway = await spawnGateway(testConfig(urls, { config: { budget, clientServer } }))
+  })
+
   it('fails readiness, serves new work for the propagation delay, finishes the open streams, and exits with 0', async () => {
     const open = await chat(gateway.address, tokens(120))
     gateway.child.kill('SIGTERM')

@@ -53,14 +53,15 @@ export type TestOptions = {
 
 const IN_MEMORY = { signingKey: undefined, redisUrl: undefined }
 
-/** Both ways upstream; what holds for one must hold for the other. */
-export const WAYS = ['auto', 'undici'] as const
+/** The fast ways to clients and engines, and each slow one; what holds for one must hold for the others. */
+export const WAYS = ['auto', 'undici', 'fastify'] as const
+const SETTINGS = { auto: {}, undici: { engineClient: 'undici' }, fastify: { clientServer: 'fastify' } } as const
 
 /** `startGateway` by one of the ways. */
 export const startBy =
-  (engineClient: (typeof WAYS)[number]) =>
+  (way: (typeof WAYS)[number]) =>
   (options: TestOptions = {}) =>
-    startGateway({ ...options, config: { ...options.config, engineClient } })
+    startGateway({ ...options, config: { ...options.config, ...SETTINGS[way] } })
 
 /** Starts simulated engines only. */
 export function startEngines(options: Partial<SimOptions>[] = [{}]): Promise<SimEngine[]> {

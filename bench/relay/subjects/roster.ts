@@ -17,6 +17,7 @@ export const subjectNames = [
   'direct',
   YARDSTICK,
   OURS,
+  'sluice-fastify',
   'sluice-undici',
   'litellm',
   'portkey',
@@ -27,8 +28,9 @@ export const subjectNames = [
 export const createSubjects = (profileFolder?: string): readonly Subject[] => [
   direct,
   nginx,
-  sluice(OURS, 'auto', profileFolder),
-  sluice('sluice-undici', 'undici', profileFolder),
+  sluice(OURS, {}, profileFolder),
+  sluice('sluice-fastify', { clientServer: 'fastify' }, profileFolder),
+  sluice('sluice-undici', { clientServer: 'fastify', engineClient: 'undici' }, profileFolder),
   litellm,
   portkey('portkey', false),
   portkey('portkey-patched', true)

@@ -13,7 +13,10 @@ const MODEL = 'f3-7b-instruct'
 /** As `npm start`, `npm run gateway` and the image run it. */
 const NODE_FLAGS = ['--max-semi-space-size=4']
 
-function writeFiles(name: string, port: number, enginePort: number, engineClient: 'auto' | 'undici', key: string) {
+/** Which of its ways to clients and engines the gateway takes; the fast ones without it. */
+type Ways = Pick<ConfigInput, 'clientServer' | 'engineClient'>
+
+function writeFiles(name: string, port: number, enginePort: number, ways: Ways, key: string) {
   const salt = randomBytes(32).toString('base64')
   const keys: KeyFile = { salt, keys: [{ id: 'bench', hash: hashKey(salt, key) }] }
   const keysFile = join(runFolder, `${name}-keys.json`)
@@ -23,7 +26,7 @@ function writeFiles(name: string, port: number, enginePort: number, engineClient
     keysFile,
     logLevel: 'warn',
     healthIntervalMs: 500,
-    engineClient,
+    ...ways,
     budget: { propagationMs: 0, drainMs: 5_000 },
     pools: [
       {
@@ -41,18 +44,18 @@ function writeFiles(name: string, port: number, enginePort: number, engineClient
 }
 
 /**
- * The gateway by one of its two ways upstream.
+ * The gateway by some of its ways.
  * @param profileFolder where it leaves a CPU profile when it ends; none is taken without it
  */
-export const sluice = (name: string, engineClient: 'auto' | 'undici', profileFolder?: string): Subject => ({
+export const sluice = (name: string, ways: Ways, profileFolder?: string): Subject => ({
   name,
-  about: `the gateway as npm start configures it, engineClient ${engineClient}`,
+  about: `the gateway as npm start configures it${Object.entries(ways).map(([name, way]) => `, ${name} ${way}`)}`,
   peer: false,
   installed: () => true,
   async start(enginePort) {
     const port = await freePort()
     const key = `sk-${randomBytes(32).toString('base64url')}`
-    const file = writeFiles(name, port, enginePort, engineClient, key)
+    const file = writeFiles(name, port, enginePort, ways, key)
     const profiling = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`]
     const command = [process.execPath, ...NODE_FLAGS, ...profiling, MAIN]
     const started = start({ name, command, core: CORES.proxy, env: { SLUICE_CONFIG: file } })

@@ -1,11 +1,19 @@
 // Chunks that go through as they came: the reader gets the same events as if each had been framed anew.
 import { describe, expect, it } from 'vitest'
-import { DONE_EVENT, ERROR_FRAME, FakeSink, FINISH, ROLE, seeded, TEXT } from '../../helpers/fakes.ts'
+import type { Call } from '../../../gateway/call.ts'
+import { DONE_EVENT, ERROR_FRAME, FakeSink, FINISH, ROLE, seeded, TEXT, USAGE } from '../../helpers/fakes.ts'
 import { startAttempt } from '../../helpers/relay.ts'
 
 /** A sink that takes frames too, and notes what came as frames and what came bare. */
 class FramingSink extends FakeSink {
   readonly framed: string[] = []
+  held = 0
+  /** How many writes had left when the sink was first told to gather. */
+  sentBeforeHold = 0
+
+  hold(): void {
+    if (this.held++ === 0) this.sentBeforeHold = this.framed.length
+  }
 
   writeFrames(frames: Buffer): boolean {
     const text = frames.toString('latin1')
@@ -22,9 +30,9 @@ class FramingSink extends FakeSink {
 }
 
 /** Starts an attempt whose engine sends reads of chunks. */
-function start() {
+function start(call: Partial<Call> = {}) {
   const sink = new FramingSink()
-  const attempt = startAttempt({}, { sink })
+  const attempt = startAttempt(call, { sink })
   attempt.engine.streams()
   const readOf = (...payloads: readonly string[]) => {
     const parts = payloads.map((text) => Buffer.from(text))
@@ -50,6 +58,15 @@ describe('chunks of whole events', () => {
     readOf(TEXT('a'))
     readOf(TEXT('b'), TEXT('c'))
     expect([sink.framed.length, sink.text]).toEqual([2, TEXT('a') + TEXT('b') + TEXT('c')])
+  })
+
+  it('that end an answer leave together with its end, though the usage between them does not', () => {
+    const { sink, readOf } = start({ hidesUsage: true })
+    readOf(TEXT('a'))
+    expect(sink.held).toBe(0)
+    readOf(FINISH('stop'), USAGE(5, 1), DONE_EVENT)
+    expect([sink.text, sink.ended]).toEqual([TEXT('a') + FINISH('stop') + DONE_EVENT, true])
+    expect(sink.sentBeforeHold).toBe(1)
   })
 
   it('leave before an error that comes in the same read', async () => {

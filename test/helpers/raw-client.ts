@@ -1,0 +1,66 @@
+// A client that sends the very bytes a test gives it, in the pieces that it wants, and keeps all that comes back.
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export interface RawExchange {
+  /** One write each; whatever follows a piece comes in another read where the kernel allows. */
+  readonly pieces: readonly (string | Buffer)[]
+  /** Says nothing more after the last piece: half of the connection is closed. */
+  readonly ends?: boolean
+  /** How long an answer may keep silent before it counts as none, in ms. */
+  readonly quietMs?: number
+}
+
+/** What is asked after the first whole answer: it shows where the server thinks that the next request begins. */
+const NEXT = 'GET /nowhere HTTP/1.1\r\nhost: next\r\nconnection: close\r\n\r\n'
+
+/** Sends the pieces, one more request after the first whole answer, and resolves to all that came until the close. */
+export async function exchangeRaw(address: string, { pieces, ends, quietMs = 2_000 }: RawExchange): Promise<string> {
+  const { hostname, port } = new URL(address)
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true, allowHalfOpen: true })
+  let text = ''
+  let asked = false
+  const closed = Promise.withResolvers<void>()
+  const giveUp = () => {
+    text += '(silence)'
+    socket.destroy()
+  }
+  socket.setTimeout(quietMs, giveUp)
+  socket.on('error', () => {})
+  socket.on('close', () => closed.resolve())
+  socket.on('end', () => socket.end())
+  socket.on('data', (bytes) => {
+    text += bytes.toString('latin1')
+    if (asked || ends || !holdsAnswer(text)) return
+    asked = true
+    socket.write(NEXT)
+  })
+  await writePieces(socket, pieces)
+  if (ends) socket.end()
+  await closed.promise
+  return text
+}
+
+async function writePieces(socket: Socket, pieces: RawExchange['pieces']): Promise<void> {
+  for (const [index, piece] of pieces.entries()) {
+    if (index > 0) await sleep(2)
+    if (!socket.destroyed) socket.write(piece)
+  }
+}
+
+/** A whole answer with a length, or in chunks. */
+function holdsAnswer(text: string): boolean {
+  const head = text.slice(0, text.indexOf('\r\n\r\n') + 4)
+  if (head.length < 4) return false
+  const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
+  if (length !== undefined) return text.length >= head.length + Number(length)
+  return text.includes('\r\n0\r\n\r\n', head.length)
+}
+
+/** An answer without what differs from one to the next: its date, its id, its times. */
+export const plain = (text: string): string =>
+  text
+    .replace(/\r\ndate: [^\r]*/gi, '\r\ndate: NOW')
+    .replace(/req_[0-9a-f-]{36}/g, 'req_ID')
+    .replace(/dur=[\d.]+/g, 'dur=MS')
+    .replace(/(ttft_ms|tokens_per_second)=[\d.]+/g, '$1=N')
