@@ -1,7 +1,7 @@
 // The composition root: creates every stateful object once, wires them, and registers the routes.
 import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { createCatalog } from './admission/catalog.ts'
 import { createKeys } from './admission/keys.ts'
@@ -10,14 +10,16 @@ import { createStreamUrls } from './admission/stream-urls.ts'
 import type { Call, RequestRecord, Sink } from './call.ts'
 import type { Settings } from './config.ts'
 import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
-import { drain, type Phase } from './drain.ts'
+import { type DrainDeps, drain, type Phase } from './drain.ts'
 import { GatewayError } from './errors.ts'
 import { exchange } from './exchange.ts'
 import { createJournals } from './journal-states.ts'
 import { registerOpenAiRoutes } from './routes/openai.ts'
 import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
 import { registerStreamRoutes } from './routes/streams.ts'
-import { createServer } from './server.ts'
+import { wantsWebSocket } from './routes/websocket/handshake.ts'
+import { acceptWebSockets, type WebSocketDeps, type WebSockets } from './routes/websocket/upgrade.ts'
+import { createServer, readRequestId, type Server } from './server.ts'
 import type { Journals } from './stream/journals.ts'
 import { createWatches, type Watches } from './stream/watch.ts'
 import { logRequest } from './telemetry/log.ts'
@@ -51,23 +53,27 @@ interface States {
 
 const now = () => performance.now()
 const newSecret = () => randomBytes(32)
+const nowSeconds = () => Math.floor(Date.now() / 1000)
+const newId = () => `req_${randomUUID()}`
 
 export function createApp(settings: Settings, log: Logger): App {
   const { config } = settings
   let phase: Phase = 'serving'
   const states = createStates(settings, log)
   const { http, openResponses } = createServer(config, {
-    newId: () => `req_${randomUUID()}`,
+    newId,
+    upgrades: wantsWebSocket,
     keepsConnections: () => phase === 'serving',
     onRefused: (request, error) => noteRefusal(request, error, states.metrics, log)
   })
   const readiness = () => judgeReadiness(config, states.pool, phase)
   const takesWork = () => phase === 'serving' || phase === 'unready'
-  registerRoutes(http, settings, states, log, { readiness, takesWork })
+  const sockets = registerRoutes(http, settings, states, log, { readiness, takesWork })
   const stops = config.pools.map((pool) => discover(pool, settings, states, log))
   const close = async () => {
     for (const stop of stops) stop()
     states.pool.close()
+    sockets.close()
     await http.close()
     await states.journals.close()
     states.watches.close()
@@ -85,18 +91,37 @@ export function createApp(settings: Settings, log: Logger): App {
     async drain() {
       await drain(deriveTimeBudget(config.budget).gateway, {
         onPhase,
-        openResponses: () => openResponses() + states.journals.snapshot().running,
-        stopListening: () => void http.server.close(),
-        abortAll: () => states.watches.stopAll(new GatewayError('shutting_down')),
-        sleep: (ms) => sleep(ms)
+        ...waysOut({ http, openResponses }, sockets, states)
       })
       await close()
     }
   }
 }
 
+/** What a drain works with: an answer over a WebSocket is open until its connection has closed. */
+function waysOut(
+  { http, openResponses }: Server,
+  sockets: WebSockets,
+  { watches, journals }: States
+): Omit<DrainDeps, 'onPhase'> {
+  return {
+    openResponses: () => openResponses() + sockets.size + journals.snapshot().running,
+    stopListening() {
+      http.server.close()
+      sockets.retire()
+    },
+    abortAll: () => watches.stopAll(new GatewayError('shutting_down')),
+    sleep: (ms) => sleep(ms)
+  }
+}
+
 /** A request that never became a call has its line and its count, too. */
-function noteRefusal(request: FastifyRequest, error: GatewayError, metrics: Metrics, log: Logger): void {
+function noteRefusal(
+  request: { id: string; method: string },
+  error: GatewayError,
+  metrics: Metrics,
+  log: Logger
+): void {
   const line = { requestId: request.id, method: request.method, code: error.code, status: error.status }
   if (error.code === 'internal_error') log.error({ ...line, err: error.cause }, 'request failed')
   else log.info(line, 'request refused')
@@ -163,7 +188,7 @@ function registerRoutes(
   states: States,
   log: Logger,
   { readiness, takesWork }: { readiness: () => Readiness; takesWork: () => boolean }
-): void {
+): WebSockets {
   const { config } = settings
   const exchangeDeps = {
     ...states,
@@ -191,8 +216,33 @@ function registerRoutes(
     journals: states.journals,
     urls: createStreamUrls(settings.streams.signingKey ?? newSecret(), config.streams.urlMs, Date.now)
   }
-  registerOpenAiRoutes(server, { ...deps, createdSeconds: Math.floor(Date.now() / 1000) })
+  registerOpenAiRoutes(server, { ...deps, createdSeconds: nowSeconds() })
   registerStreamRoutes(server, deps)
+  return takeWebSockets(server, config, states, log, deps)
+}
+
+function takeWebSockets(
+  server: FastifyInstance,
+  { websocket, corsOrigins, maxBodyBytes, budget }: Config,
+  states: States,
+  log: Logger,
+  deps: Omit<WebSocketDeps, 'nowSeconds' | 'requestIdOf' | 'onRefused' | 'onCount' | 'onClosed'>
+): WebSockets {
+  const options = {
+    ...websocket,
+    maxMessageBytes: websocket.maxMessageBytes ?? maxBodyBytes,
+    origins: corsOrigins,
+    pingMs: budget.heartbeatMs,
+    stalledMs: budget.stalledMs
+  }
+  return acceptWebSockets(server.server, options, {
+    ...deps,
+    nowSeconds,
+    requestIdOf: (request) => readRequestId(request, newId),
+    onRefused: (request, error) => noteRefusal(request, error, states.metrics, log),
+    onCount: (connections) => states.metrics.setWebSockets(connections),
+    onClosed: (record) => log.info(record, 'websocket closed')
+  })
 }
 
 /** Ready means: a request for any model of the configuration would find an engine, or may wait for one. */

@@ -1,6 +1,6 @@
 // What infra/ and the gateway agree on, pure and shared: names, ports, paths, headers, metrics and the configuration's schema.
 import { z } from 'zod'
-import { TASKS } from './engine-routes.ts'
+import { type EnginePath, TASKS } from './engine-routes.ts'
 import { streamsSchema } from './stream-limits.ts'
 import { timeBudgetSchema } from './time-budget.ts'
 
@@ -18,6 +18,10 @@ export const PATHS = {
   models: '/v1/models',
   streams: '/v1/streams'
 } as const
+
+/** The engine's paths that take a WebSocket, too. */
+export const WEBSOCKET_PATHS = ['/v1/chat/completions', '/v1/responses'] as const satisfies readonly EnginePath[]
+export type WebSocketPath = (typeof WEBSOCKET_PATHS)[number]
 
 /** Where vLLM answers that it is alive (503 once its engine is dead). */
 export const ENGINE_HEALTH_PATH = '/health'
@@ -65,6 +69,7 @@ export const METRICS = {
   retries: 'sluice_retries_total',
   activeRequests: 'sluice_active_requests',
   queuedRequests: 'sluice_queued_requests',
+  webSockets: 'sluice_websockets',
   engineInFlight: 'sluice_engine_in_flight_requests',
   engineUp: 'sluice_engine_up',
   journals: 'sluice_streams',
@@ -146,6 +151,27 @@ const poolSchema = z.strictObject({
   waitForEngine: z.boolean().default(false)
 })
 
+const bodyBytes = z.int().min(1024).max(1_073_741_824)
+
+/** The bounds of WebSockets. */
+export const webSocketSchema = z.strictObject({
+  /** How many a gateway has open; one more gets 503. 0 takes none. */
+  maxConnections: z.int().min(0).max(1_000_000).default(10_000),
+  /** How many answers one connection gets at once. */
+  maxStreams: z.int().min(1).max(1_000).default(16),
+  /** The largest message, in bytes; a larger one closes its connection. Without it `maxBodyBytes`. */
+  maxMessageBytes: bodyBytes.exactOptional(),
+  /** How many messages a connection may send in a second; more close it. */
+  messagesPerSecond: z.int().min(1).max(100_000).default(50),
+  /** How old a connection may get before it is asked to reconnect; an hour is OpenAI's own limit. */
+  maxConnectionMs: z.int().min(1_000).max(86_400_000).default(3_600_000),
+  /**
+   * What all connections together remember of their responses, in bytes, so that the next turn need send new input only.
+   * What was used longest ago is forgotten first; its client is told to send its whole input again.
+   */
+  historyBytes: z.int().min(0).max(17_179_869_184).default(67_108_864)
+})
+
 /** The gateway's whole configuration. Every limit has a default; an unknown field is refused. */
 export const configSchema = z.strictObject({
   region: z.string().min(1).max(63).default('local'),
@@ -156,9 +182,9 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   /** The largest request body, in bytes; a larger one gets 413. So much of an upload is held, at most, to find its model. */
-  maxBodyBytes: z.int().min(1024).max(1_073_741_824).default(10_485_760),
+  maxBodyBytes: bodyBytes.default(10_485_760),
   /** The largest form with audio, in bytes; it passes through without being held. */
-  maxUploadBytes: z.int().min(1024).max(1_073_741_824).default(MAX_UPLOAD_BYTES),
+  maxUploadBytes: bodyBytes.default(MAX_UPLOAD_BYTES),
   /**
    * How long a connection is kept for its next request. It must be longer than whatever is in front keeps it, or a
    * request meets the close; common proxies drop it after 60 s, cloud load balancers after minutes.
@@ -169,6 +195,7 @@ export const configSchema = z.strictObject({
     .array(z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, 'use * or an origin, as https://app.example.com'))
     .max(256)
     .default(['*']),
+  websocket: webSocketSchema.prefault({}),
   /** The file of hashed API keys, as `npm run keys` writes it. */
   keysFile: z.string().min(1).default(FILES.keys),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),

@@ -38,6 +38,61 @@ const TABLE = {
     type: 'invalid_request_error',
     message: 'Send the body as Content-Type: application/json, without a Content-Encoding.'
   },
+  origin_not_allowed: {
+    status: 403,
+    type: 'invalid_request_error',
+    message: 'Pages of this origin may not open a WebSocket here.'
+  },
+  duplicate_id: {
+    status: 409,
+    type: 'invalid_request_error',
+    message: 'A stream with this id is open on this connection. Choose another id, or wait for its end.'
+  },
+  unknown_id: {
+    status: 404,
+    type: 'invalid_request_error',
+    message: 'No stream with this id is open on this connection. It may have ended a moment ago.'
+  },
+  invalid_stream_id: {
+    status: 400,
+    type: 'invalid_request_error',
+    message:
+      'stream_id must be 1 to 256 letters, digits, underscores, hyphens and periods. Leave it out for the default lane.'
+  },
+  previous_response_not_found: {
+    status: 400,
+    type: 'invalid_request_error',
+    message:
+      'The previous response is not known on this connection. Leave previous_response_id out and send the whole input.'
+  },
+  websocket_stream_limit_reached: {
+    status: 400,
+    type: 'invalid_request_error',
+    message: 'This connection has used all of its stream_ids. Use one of them again, or open another connection.'
+  },
+  websocket_connection_limit_reached: {
+    status: 400,
+    type: 'invalid_request_error',
+    message: 'This connection is as old as one may get. Open another one to go on.'
+  },
+  too_many_streams: {
+    status: 429,
+    type: 'rate_limit_error',
+    message: 'Too many streams are running. Try again when one of them has ended.',
+    retryAfterMs: 1_000
+  },
+  too_many_messages: {
+    status: 429,
+    type: 'rate_limit_error',
+    message: 'Too many messages came in one second; the connection is closed.',
+    retryAfterMs: 1_000
+  },
+  too_many_connections: {
+    status: 503,
+    type: 'server_error',
+    message: 'This gateway has as many WebSockets open as it takes. Try again later, or send requests by POST.',
+    retryAfterMs: 5_000
+  },
   engine_refused: { status: 400, type: 'invalid_request_error', message: 'The engine refused the request.' },
   queue_full: {
     status: 429,
@@ -88,12 +143,6 @@ const TABLE = {
     status: 410,
     type: 'invalid_request_error',
     message: 'The stream goes on, but the events after the last one that you have are no longer kept.'
-  },
-  too_many_streams: {
-    status: 429,
-    type: 'rate_limit_error',
-    message: 'Too many resumable streams are running. Try again when one has ended.',
-    retryAfterMs: 5_000
   },
   too_many_viewers: {
     status: 429,
@@ -162,6 +211,11 @@ export class GatewayError extends Error {
     this.param = details.param ?? null
     this.retryAfterMs = details.retryAfterMs ?? row.retryAfterMs
   }
+}
+
+/** What was thrown, as an error that may cross a border: what nobody expected is a defect, and its text for the log only. */
+export function asGatewayError(cause: unknown): GatewayError {
+  return cause instanceof GatewayError ? cause : new GatewayError('internal_error', { cause })
 }
 
 /** OpenAI's error object for `error`, for a JSON body or for the data of an SSE event. */

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream'
 import type { Queue } from './admission/queue.ts'
 import type { Call, EngineHandler, Lease, Outcome, RequestRecord, Sink } from './call.ts'
-import { GatewayError } from './errors.ts'
+import { asGatewayError, GatewayError } from './errors.ts'
 import { Meter } from './stream/meter.ts'
 import { relay } from './stream/relay.ts'
 import type { Watches } from './stream/watch.ts'
@@ -49,7 +49,7 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
     }
     outcome ??= refuse(new GatewayError('no_engine'))
   } catch (cause) {
-    outcome = refuse(cause instanceof GatewayError ? cause : new GatewayError('internal_error', { cause }))
+    outcome = refuse(asGatewayError(cause))
   }
   finish(outcome, call, sink, meter, deps)
   return outcome

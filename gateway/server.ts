@@ -17,6 +17,8 @@ export interface ServerOptions {
 export interface ServerDeps {
   /** A new request id. */
   readonly newId: () => string
+  /** Whether a request that asks for another protocol gets it; every other one is answered as if it had not asked. */
+  readonly upgrades: (request: IncomingMessage) => boolean
   /** False: the gateway is on its way out, and asks its clients to come back on another connection. */
   readonly keepsConnections: () => boolean
   /** Told of each request that was refused before it became a call. */
@@ -53,6 +55,8 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
     return503OnClosing: false,
     forceCloseConnections: true,
     exposeHeadRoutes: true,
+    // an h2c upgrade, which Java's client offers with each request, must not keep it from being answered
+    http: { shouldUpgradeCallback: deps.upgrades },
     genReqId: (request) => readRequestId(request, deps.newId),
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors(error, request, reply) {
@@ -94,7 +98,8 @@ function installErrorHandlers(server: FastifyInstance, maxBodyBytes: number, onR
   })
 }
 
-function readRequestId(request: IncomingMessage, newId: () => string): string {
+/** The client's request id where it is sane, or else a new one. */
+export function readRequestId(request: IncomingMessage, newId: () => string): string {
   const given = request.headers[HEADERS.requestId]
   return typeof given === 'string' && SANE_ID.test(given) ? given : newId()
 }

@@ -20,24 +20,25 @@ export interface JsonBody {
 }
 
 /**
- * Reads a body that must be a JSON object; throws `invalid_json` with the position of the first mistake.
+ * Reads a body that must be a JSON object; throws `invalid_json` with the position of the first mistake. `what` is how the
+ * client knows these bytes.
  *
  * `JSON.parse` judges whether it is JSON, but is not asked for its keys: V8 reads a key that is spelt with escapes as
  * another one where an earlier object had that spelling as its key (`"\u006e"` after `"\\u006e"`, seen in Node 24), and a
  * limit that the engine reads and we don't is no limit.
  */
-export function readJsonBody(bytes: Buffer): JsonBody {
+export function readJsonBody(bytes: Buffer, what = 'request body'): JsonBody {
   // first, because it refuses in no time what would take the parser seconds
-  const members = scanObject(bytes)
+  const members = scanObject(bytes, what)
   const text = bytes.toString('utf8')
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
-    throw new GatewayError('invalid_json', { message: `The request body is not valid JSON: ${locateMistake(text)}.` })
+    throw new GatewayError('invalid_json', { message: `The ${what} is not valid JSON: ${locateMistake(text)}.` })
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new GatewayError('invalid_json', { message: 'The request body must be a JSON object.' })
+    throw new GatewayError('invalid_json', { message: `The ${what} must be a JSON object.` })
   }
   const raw = (name: string) => {
     const member = findLast(members, name)

@@ -27,9 +27,10 @@ const isSpace = (byte: number | undefined) => byte === 0x20 || byte === 0x0a || 
 
 /**
  * The members of the object in `bytes`, in their order. Bytes that are no JSON give some members or none: whoever relies
- * on them parses as well. Throws `invalid_json` for more depth or members than any request has.
+ * on them parses as well. Throws `invalid_json` for more depth or members than any request has; `what` is how the client
+ * knows these bytes.
  */
-export function scanObject(bytes: Buffer): Member[] {
+export function scanObject(bytes: Buffer, what: string): Member[] {
   const members: Member[] = []
   let depth = 0
   let start = -1
@@ -37,7 +38,7 @@ export function scanObject(bytes: Buffer): Member[] {
   let colon = -1
   const finish = (at: number) => {
     if (start !== -1 && colon !== -1) members.push(toMember(bytes, start, keyEnd, colon + 1, at))
-    if (members.length > MAX_MEMBERS) refuse(`has more than ${MAX_MEMBERS} fields`)
+    if (members.length > MAX_MEMBERS) refuse(`The ${what} has more than ${MAX_MEMBERS} fields.`)
     start = keyEnd = colon = -1
   }
   for (let i = 0; i < bytes.length; i++) {
@@ -50,7 +51,7 @@ export function scanObject(bytes: Buffer): Member[] {
       }
       i = end - 1
     } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
-      if (++depth > MAX_DEPTH) refuse(`is nested more than ${MAX_DEPTH} levels deep`)
+      if (++depth > MAX_DEPTH) refuse(`The ${what} is nested more than ${MAX_DEPTH} levels deep.`)
     } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
       if (depth === 1) finish(i)
       depth--
@@ -60,8 +61,8 @@ export function scanObject(bytes: Buffer): Member[] {
   return members
 }
 
-function refuse(why: string): never {
-  throw new GatewayError('invalid_json', { message: `The request body ${why}.` })
+function refuse(message: string): never {
+  throw new GatewayError('invalid_json', { message })
 }
 
 function toMember(bytes: Buffer, start: number, keyEnd: number, valueFrom: number, at: number): Member {

@@ -16,10 +16,10 @@ export interface Received {
   readonly path: EnginePath
   readonly headers: IncomingHttpHeaders
   readonly principal: Principal
+  /** The transport streams every answer: the body need not ask for it. @default false */
+  readonly streams?: boolean
   /** In ms of the app's monotonic clock. */
   readonly acceptedAtMs: number
-  /** True: the answer is streamed, on a route that streams, and `stream` need not be said. */
-  readonly streams?: boolean
 }
 
 export interface ToCallOptions {
@@ -95,7 +95,7 @@ interface Asked {
 function readAsked(
   route: EngineRoute,
   fields: Fields,
-  { path, principal, streams }: Received,
+  { path, principal, streams = false }: Received,
   { catalog }: ToCallOptions
 ): Asked {
   const name = readModel(fields)
@@ -106,8 +106,7 @@ function readAsked(
     throw new GatewayError('route_not_supported', { message, param: 'model' })
   }
   const allowed = Math.min(model.maxOutputTokens, principal.maxOutputTokens ?? Number.POSITIVE_INFINITY)
-  const stream = streams === true ? mustStream(fields) : route.streams && readStream(fields)
-  return { model: name, stream, cap: capOutput(route, fields, allowed) }
+  return { model: name, stream: route.streams && readStream(fields, streams), cap: capOutput(route, fields, allowed) }
 }
 
 function freeze(
@@ -153,18 +152,20 @@ function readModel(fields: Fields): string {
   throw new GatewayError('invalid_request', { message: 'model must be a string: the name of a model.', param: 'model' })
 }
 
-function readStream(fields: Fields): boolean {
-  const stream = fields.get('stream') ?? false
+function readStream(fields: Fields, always: boolean): boolean {
+  const stream = fields.get('stream') ?? always
+  if (stream === false && always) {
+    throw new GatewayError('invalid_request', {
+      message: 'Every answer is streamed here; leave stream out.',
+      param: 'stream'
+    })
+  }
   if (typeof stream === 'boolean') return stream
   throw new GatewayError('invalid_request', { message: 'stream must be true or false.', param: 'stream' })
 }
 
-function mustStream(fields: Fields): true {
-  if (fields.get('stream') === undefined || readStream(fields)) return true
-  throw new GatewayError('invalid_request', { message: 'stream must be true, or left out.', param: 'stream' })
-}
-
-function pickForwarded(headers: IncomingHttpHeaders): Record<string, string> {
+/** The headers that go upstream. */
+export function pickForwarded(headers: IncomingHttpHeaders): Record<string, string> {
   const picked: Record<string, string> = {}
   for (const name of FORWARDED) {
     const value = headers[name]

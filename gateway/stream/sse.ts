@@ -41,21 +41,36 @@ export function findEventEnd(bytes: Buffer, from: number, limit: number = bytes.
   return -1
 }
 
+const DATA_FIELD = Buffer.from('data:')
 const DATA = Buffer.from('data: ')
 const SPACE = 0x20
 
-/** The data of an event, its lines joined as the SSE standard says; undefined where it has none. */
+/**
+ * The data of the event that stands in `run` from `start` to `end`, undefined where it has none: a part of `run` where it
+ * is one line, as every engine writes it, or else its lines joined as the standard says.
+ */
+export function dataOf(run: Buffer, start: number, end: number): Buffer | undefined {
+  let data: Buffer | undefined
+  for (let at = start; at < end; ) {
+    const lineEnd = run.indexOf(LF, at)
+    const next = lineEnd === -1 || lineEnd >= end ? end : lineEnd + 1
+    if (startsWith(run, at, DATA_FIELD)) {
+      const from = at + DATA_FIELD.length + (run[at + DATA_FIELD.length] === SPACE ? 1 : 0)
+      const to = next - (run[next - 2] === CR ? 2 : 1)
+      const value = run.subarray(from, Math.max(from, to))
+      data = data === undefined ? value : Buffer.concat([data, Buffer.from([LF]), value])
+    }
+    at = next
+  }
+  return data
+}
+
+/** The data of an event as text; undefined where it has none. */
 export function readData(run: Buffer, start: number, end: number): string | undefined {
   // as every engine writes it: one line, its end and that of the event both LF
   if (run.indexOf(LF, start) === end - 2 && run[end - 3] !== CR && startsWith(run, start, DATA))
     return run.toString('utf8', start + 6, end - 2)
-  let data: string | undefined
-  for (const line of run.toString('utf8', start, end).split(/\r?\n/)) {
-    if (!line.startsWith('data:')) continue
-    const value = line.charCodeAt(5) === SPACE ? line.slice(6) : line.slice(5)
-    data = data === undefined ? value : `${data}\n${value}`
-  }
-  return data
+  return dataOf(run, start, end)?.toString('utf8')
 }
 
 const EVENT = Buffer.from('event: ')

@@ -26,6 +26,8 @@ export interface Metrics {
   endView(end: string, resumed: boolean): void
   /** Counts what Redis could not do. */
   failSharing(): void
+  /** Tells how many WebSockets are open. */
+  setWebSockets(count: number): void
   /** The text exposition of everything. */
   render(): Promise<string>
 }
@@ -59,11 +61,13 @@ export function createMetrics(sources: MetricSources): Metrics {
       labelNames: ['code']
     })
   )
+  const webSockets = new Gauge({ name: METRICS.webSockets, help: 'Open WebSockets.', registers: [registry] })
   return {
     contentType: registry.contentType,
     record,
     refuse: (code) => refusals.series(code).add(1),
     ...createJournalMetrics(registry),
+    setWebSockets: (count) => webSockets.set(count),
     render: () => registry.metrics()
   }
 }

@@ -13,7 +13,7 @@ import { engineNameOf, placeModels } from './gateway-config.ts'
 import { guardRegion } from './guard.ts'
 import { watchRegion } from './monitoring.ts'
 import { noticeRegion } from './notices.ts'
-import { largestBodyOf, wayInOf } from './way-in.ts'
+import { limitsOf, wayInOf } from './way-in.ts'
 
 /** Properties of `RegionalEndpoint`. */
 export interface RegionalEndpointProps {
@@ -35,7 +35,7 @@ export class RegionalEndpoint extends Construct {
     const placed = placeModels(region, models)
     const budget = deriveTimeBudget(region.budget)
     const profile = INGRESS_PROFILES[region.ingress.controller]
-    const limits = { ...budget.ingress, maxBodyBytes: largestBodyOf(region, placed) }
+    const limits = limitsOf(region, placed, budget.ingress)
     const wayIn = wayInOf(region, limits, 'gateway', PORTS.gateway)
 
     // kubectl applies files in the order of their names, and everything else needs the namespace.

@@ -1,5 +1,5 @@
 // The way into a region, as its schema describes it, in the terms of the ingress profiles.
-import { type ConfigInput, MAX_UPLOAD_BYTES } from '../../gateway/contract.ts'
+import { type ConfigInput, MAX_UPLOAD_BYTES, type TimeBudget, webSocketSchema } from '../../gateway/contract.ts'
 import type { IngressProfile, Route, StreamLimits, WayIn } from '../constructs/ingress-profiles/profile.ts'
 import { renderDnsAnnotations } from '../lib/external-dns.ts'
 import { CONTROLLER_TRAITS } from '../lib/ingress-controllers.ts'
@@ -27,8 +27,18 @@ export function wayInOf(region: Region, limits: StreamLimits, serviceName: strin
   }
 }
 
+/** What a profile tells the controller; a WebSocket is open for as long as the gateway keeps one, and its last stream lasts. */
+export function limitsOf(region: Region, placed: readonly PlacedModel[], budget: TimeBudget['ingress']): StreamLimits {
+  const { maxConnectionMs } = region.gateway.websocket ?? webSocketSchema.parse({})
+  return {
+    ...budget,
+    maxBodyBytes: largestBodyOf(region, placed),
+    webSocketSeconds: Math.ceil(maxConnectionMs / 1000) + budget.readTimeoutSeconds
+  }
+}
+
 /** What the ingress must let in: the largest body, or the largest upload where a model transcribes. */
-export function largestBodyOf({ gateway }: Region, placed: readonly PlacedModel[]): number {
+function largestBodyOf({ gateway }: Region, placed: readonly PlacedModel[]): number {
   const { maxBodyBytes, maxUploadBytes = MAX_UPLOAD_BYTES } = gateway
   return placed.some(({ model }) => model.tasks?.includes('transcribe'))
     ? Math.max(maxBodyBytes, maxUploadBytes)

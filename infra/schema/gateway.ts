@@ -1,5 +1,6 @@
 // The schema of a region's gateway.
 import { z } from 'zod'
+import { webSocketSchema } from '../../gateway/contract.ts'
 import { gatewayScalingSchema } from './autoscaling.ts'
 import { crossCheck, image, type Problem, pickValid, secretKey } from './parts.ts'
 import { streamsSchema } from './streams.ts'
@@ -20,7 +21,9 @@ const gatewayShape = z.strictObject({
   maxUploadBytes: z.int().min(1024).max(1_073_741_824).exactOptional(),
   corsOrigins: z.array(z.string().min(1)).max(256).exactOptional(),
   /** Resumable streams. Default: in memory, with the gateway's own bounds. */
-  streams: streamsSchema.exactOptional()
+  streams: streamsSchema.exactOptional(),
+  /** The bounds of WebSockets. Default: the gateway's own. */
+  websocket: webSocketSchema.exactOptional()
 })
 
 /** What a pod has when the stack says nothing (`GatewayContainerProps`). */
@@ -29,22 +32,19 @@ const DEFAULT_MEMORY_MIB = 1024
 const LARGEST_BODIES = 4
 const MEBIBYTE = 1024 * 1024
 
-/** A region's gateway, its memory held against the bodies that it takes. */
-export const gatewaySchema = crossCheck(gatewayShape, (written) => {
-  const { maxBodyBytes, memoryMiB = DEFAULT_MEMORY_MIB, streams } = pickValid(gatewayShape, written)
-  return [...findBodyProblems(maxBodyBytes, memoryMiB), ...findStreamProblems(streams?.maxTotalBytes, memoryMiB)]
-})
+/** What WebSockets remember may take so much of a pod's memory. */
+const HISTORY_SHARE = 0.5
 
-function findBodyProblems(maxBodyBytes: number | undefined, memoryMiB: number): Problem[] {
-  if (maxBodyBytes === undefined || maxBodyBytes * LARGEST_BODIES <= memoryMiB * MEBIBYTE) return []
-  const needed = Math.ceil((maxBodyBytes * LARGEST_BODIES) / MEBIBYTE)
+/** A region's gateway, its memory held against the bodies that it takes and what its WebSockets remember. */
+export const gatewaySchema = crossCheck(gatewayShape, (written) => {
+  const { maxBodyBytes = 0, websocket, streams, memoryMiB = DEFAULT_MEMORY_MIB } = pickValid(gatewayShape, written)
   return [
-    [
-      ['maxBodyBytes'],
-      `${LARGEST_BODIES} bodies of ${maxBodyBytes} bytes don't fit into memoryMiB ${memoryMiB}, and whoever has a key may send them; raise memoryMiB to ${needed}, or lower it`
-    ]
+    ...checkBodies(['maxBodyBytes'], maxBodyBytes, memoryMiB),
+    ...checkBodies(['websocket', 'maxMessageBytes'], websocket?.maxMessageBytes ?? 0, memoryMiB),
+    ...checkHistory(websocket?.historyBytes ?? 0, memoryMiB),
+    ...findStreamProblems(streams?.maxTotalBytes, memoryMiB)
   ]
-}
+})
 
 function findStreamProblems(maxTotalBytes: number | undefined, memoryMiB: number): Problem[] {
   if (maxTotalBytes === undefined || maxTotalBytes * 2 <= memoryMiB * MEBIBYTE) return []
@@ -53,6 +53,28 @@ function findStreamProblems(maxTotalBytes: number | undefined, memoryMiB: number
     [
       ['streams', 'maxTotalBytes'],
       `${maxTotalBytes} bytes of streams take more than half of memoryMiB ${memoryMiB}; raise memoryMiB to ${needed}, or lower it`
+    ]
+  ]
+}
+
+function checkBodies(field: string[], bytes: number, memoryMiB: number): Problem[] {
+  if (bytes * LARGEST_BODIES <= memoryMiB * MEBIBYTE) return []
+  const needed = Math.ceil((bytes * LARGEST_BODIES) / MEBIBYTE)
+  return [
+    [
+      field,
+      `${LARGEST_BODIES} bodies of ${bytes} bytes don't fit into memoryMiB ${memoryMiB}, and whoever has a key may send them; raise memoryMiB to ${needed}, or lower it`
+    ]
+  ]
+}
+
+function checkHistory(bytes: number, memoryMiB: number): Problem[] {
+  if (bytes <= memoryMiB * MEBIBYTE * HISTORY_SHARE) return []
+  const needed = Math.ceil(bytes / MEBIBYTE / HISTORY_SHARE)
+  return [
+    [
+      ['websocket', 'historyBytes'],
+      `what WebSockets remember may fill ${bytes} bytes, more than half of memoryMiB ${memoryMiB}; raise memoryMiB to ${needed}, or lower it`
     ]
   ]
 }

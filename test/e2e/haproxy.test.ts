@@ -1,4 +1,5 @@
 // Streams through a real HAProxy, as both of its controllers configure it.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { deriveTimeBudget, PORTS, timeBudgetSchema } from '../../gateway/contract.ts'
 import { haproxyIngress } from '../../infra/constructs/ingress-profiles/haproxy-ingress.ts'
@@ -8,6 +9,7 @@ import { chat, openChat } from '../helpers/client.ts'
 import { QUICK, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
 import { HAPROXY, haproxyIngressLines, haproxytechLines, startHaproxy } from '../helpers/haproxy.ts'
 import { isMissing } from '../helpers/program.ts'
+import { countMoments, talkTo } from '../helpers/websocket.ts'
 
 const TOKENS = 60
 /** An answer in one piece takes three times as long as HAProxy's own timer, which is 1 s here and 50 s by default. */
@@ -82,6 +84,18 @@ describe.skipIf(
       const others = toLines(profile.annotations({ ...wayIn, allowFrom: ['203.0.113.0/24'] }, route))
       await using closed = await startHaproxy(gateway.address, others)
       expect((await chat(closed.address, { body: { max_tokens: 1 } })).status).toBe(403)
+    })
+
+    it(`configured as ${name} is by its profile, a WebSocket gets tokens one by one and outlives HAProxy's own timers`, async () => {
+      await using quick = await startGateway({
+        engines: [{ pace: { ...QUICK, interTokenMs: 15 } }],
+        config: { budget: { heartbeatMs: 300 } }
+      })
+      await using haproxy = await startHaproxy(quick.address, lines, OWN_TIMER)
+      const ours = await talkTo(haproxy.address)
+      await sleep(2_500)
+      expect(await countMoments(ours, TOKENS)).toBeGreaterThan(TOKENS * 0.5)
+      ours.socket.terminate()
     })
 
     it(`a client that leaves ${name} frees the engine`, async () => {

@@ -1,12 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { deriveTimeBudget, PORTS, timeBudgetSchema } from '../../gateway/contract.ts'
 import { f5Nginx } from '../../infra/constructs/ingress-profiles/f5-nginx.ts'
 import { ingressNginx } from '../../infra/constructs/ingress-profiles/ingress-nginx.ts'
 import type { WayIn } from '../../infra/constructs/ingress-profiles/profile.ts'
-import { openChat } from '../helpers/client.ts'
+import { chatBody, openChat } from '../helpers/client.ts'
 import { QUICK, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
 import { f5Directives, ingressNginxDirectives, NGINX, startNginx } from '../helpers/nginx.ts'
 import { isMissing } from '../helpers/program.ts'
+import { countMoments, refusalOf, talkTo } from '../helpers/websocket.ts'
 
 const TOKENS = 60
 const route = { name: 'gateway', host: 'llm.example.com', secretName: 'llm-tls' }
@@ -19,10 +21,17 @@ const wayIn: WayIn = {
 }
 
 let gateway: TestGateway
+/** One whose pings come more often than nginx's timer is long where a test sets it to a second. */
+let quick: TestGateway
 beforeAll(async () => {
-  gateway = await startGateway({ engines: [{ pace: { ...QUICK, interTokenMs: 15 } }] })
+  const engines = [{ pace: { ...QUICK, interTokenMs: 15 } }]
+  gateway = await startGateway({ engines })
+  quick = await startGateway({ engines, config: { budget: { heartbeatMs: 300 } } })
 })
-afterAll(() => gateway[Symbol.asyncDispose]())
+afterAll(async () => {
+  await gateway[Symbol.asyncDispose]()
+  await quick[Symbol.asyncDispose]()
+})
 
 /** When each piece of a streamed answer arrived, in ms after the request. */
 async function arrivals(address: string): Promise<number[]> {
@@ -67,6 +76,18 @@ describe.skipIf(isMissing(NGINX, 'tests through a real nginx', 'install nginx (D
         expect((await arrivals(nginx.address)).length).toBeGreaterThan(TOKENS * 0.8)
       })
 
+      it(`configured as ${name} is by its profile, a WebSocket gets tokens one by one and outlives nginx's own timer`, async () => {
+        await using nginx = await startNginx(quick.address, { ...directives, proxy_read_timeout: '1s' })
+        const ours = await talkTo(nginx.address)
+        await sleep(2_500)
+        expect(await countMoments(ours, TOKENS)).toBeGreaterThan(TOKENS * 0.5)
+        const aborted = quick.engines[0]?.stats.aborted ?? 0
+        ours.say({ type: 'create', id: 'b', body: chatBody({ max_tokens: 5_000, ignore_eos: true }) })
+        await ours.hear({ type: 'chunk', id: 'b' })
+        ours.socket.terminate()
+        await until('the engine notices', () => quick.engines[0]?.stats.aborted === aborted + 1)
+      })
+
       it(`a client that leaves ${name} frees the engine`, async () => {
         await using nginx = await startNginx(gateway.address, directives)
         const aborted = gateway.engines[0]?.stats.aborted ?? 0
@@ -77,5 +98,11 @@ describe.skipIf(isMissing(NGINX, 'tests through a real nginx', 'install nginx (D
         await until('the engine notices', () => gateway.engines[0]?.stats.aborted === aborted + 1)
       })
     }
+
+    it('configured as f5-nginx is without its annotation for WebSockets, none gets through', async () => {
+      const { 'nginx.org/websocket-services': _, ...others } = f5Nginx.annotations(wayIn, route)
+      await using nginx = await startNginx(gateway.address, f5Directives(others))
+      expect(await refusalOf(nginx.address, {})).toEqual({ status: 405, code: 'method_not_allowed' })
+    })
   }
 )

@@ -8,7 +8,12 @@ async function ask(corsOrigins: string[], method: 'OPTIONS' | 'GET', headers: Re
   const refused: string[] = []
   const { http } = createServer(
     { maxBodyBytes: 1024, corsOrigins, keepAliveMs: 1_000 },
-    { newId: () => 'id', keepsConnections: () => true, onRefused: (_request, { code }) => refused.push(code) }
+    {
+      newId: () => 'id',
+      upgrades: () => false,
+      keepsConnections: () => true,
+      onRefused: (_request, { code }) => refused.push(code)
+    }
   )
   http.get('/there', async () => 'here')
   const { statusCode, headers: answered } = await http.inject({ method, url, headers })

@@ -175,7 +175,7 @@ export function checkCycles(files: readonly SourceFile[]): string[] {
 const IMPORTERS: readonly (readonly [string, RegExp])[] = [
   ['undici', /^gateway\/(upstream\/client\.ts$|cli\/)/],
   ['prom-client', /^gateway\/telemetry\/metrics\.ts$/],
-  ['ws', /^gateway\/routes\/websocket\.ts$/],
+  ['ws', /^gateway\/routes\/websocket\//],
   ['@redis/client', /^gateway\/stream\/redis-connection\.ts$/]
 ]
 const WORDS: readonly (readonly [string, RegExp, RegExp])[] = [

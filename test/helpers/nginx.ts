@@ -10,6 +10,12 @@ export const NGINX = findProgram('nginx')
 
 type Directives = Readonly<Record<string, string>>
 
+/** What a controller writes so that an upgrade is passed on; `startNginx` has the map, as theirs do. */
+const UPGRADE: Directives = {
+  'proxy_set_header Upgrade': '$http_upgrade',
+  'proxy_set_header Connection': '$connection_upgrade'
+}
+
 /** What ingress-nginx 1.15 writes into a location of its own accord (rootfs/etc/nginx/template/nginx.tmpl). */
 const INGRESS_NGINX_DEFAULTS: Directives = {
   proxy_http_version: '1.1',
@@ -20,7 +26,8 @@ const INGRESS_NGINX_DEFAULTS: Directives = {
   client_max_body_size: '1m',
   proxy_buffer_size: '4k',
   proxy_buffers: '4 4k',
-  proxy_next_upstream: 'error timeout'
+  proxy_next_upstream: 'error timeout',
+  ...UPGRADE
 }
 
 /** What F5's controller writes into a location of its own accord (internal/configs/version1/nginx.ingress.tmpl). */
@@ -29,7 +36,8 @@ const F5_DEFAULTS: Directives = {
   proxy_buffering: 'on',
   proxy_read_timeout: '60s',
   proxy_send_timeout: '60s',
-  client_max_body_size: '1m'
+  client_max_body_size: '1m',
+  'proxy_set_header Connection': '""'
 }
 
 /** The directives that ingress-nginx makes of `nginx.ingress.kubernetes.io/*` annotations: its timeouts are seconds. */
@@ -58,6 +66,7 @@ export function f5Directives(annotations: Readonly<Record<string, string>>): Dir
   for (const [key, value] of Object.entries(annotations)) {
     const name = key.replace('nginx.org/', '')
     if (name === 'proxy-buffering') directives.proxy_buffering = value === 'False' ? 'off' : 'on'
+    else if (name === 'websocket-services') Object.assign(directives, UPGRADE)
     else if (names[name] !== undefined) directives[names[name]] = value
   }
   return directives
@@ -76,8 +85,9 @@ export async function startNginx(upstream: string, directives: Directives): Prom
     events { worker_connections 256; }
     http {
       access_log off; ${temp.join(' ')}
+      map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
       upstream gateway { server ${new URL(upstream).host}; keepalive 16; }
-      server { listen 127.0.0.1:${port}; location /v1 { proxy_pass http://gateway; proxy_set_header Connection ""; ${location.join(' ')} } }
+      server { listen 127.0.0.1:${port}; location /v1 { proxy_pass http://gateway; ${location.join(' ')} } }
     }`
   writeFileSync(join(folder, 'nginx.conf'), config)
   return startProxy({

@@ -10,6 +10,8 @@ export interface Effects {
   readonly readSeconds: number
   readonly maxBody: number
   readonly webSocket: boolean
+  /** The timer for a WebSocket's whole life, where the controller has one. */
+  readonly webSocketSeconds?: number
   /** How long a target that is going keeps its streams, where manifests say it. */
   readonly drainSeconds?: number
   /** How long a connection to the gateway waits for its next request; 60 s unless it is said here. */
@@ -121,6 +123,7 @@ export const EFFECTS: Readonly<Record<IngressController, (manifests: readonly Ma
     const attached = JSON.parse(get('backend-config') ?? '{}').default === 'gateway'
     return {
       ...passes(attached ? timeoutSec : 30, connectionDraining.drainingTimeoutSec),
+      webSocketSeconds: timeoutSec,
       keepsSeconds: GOOGLE_SECONDS
     }
   },
@@ -129,6 +132,7 @@ export const EFFECTS: Readonly<Record<IngressController, (manifests: readonly Ma
     const attached = targetRef.kind === 'Service' && targetRef.name === 'gateway'
     return {
       ...passes(attached ? policy.timeoutSec : 30, policy.connectionDraining.drainingTimeoutSec),
+      webSocketSeconds: policy.timeoutSec,
       keepsSeconds: GOOGLE_SECONDS
     }
   },

@@ -36,7 +36,7 @@ export const gkeGateway: ObjectProfile = {
 const targetRef = ({ serviceName }: WayIn) => ({ group: '', kind: 'Service', name: serviceName })
 
 function renderBackendPolicy(wayIn: WayIn): ControllerObject {
-  const { readTimeoutSeconds, drainSeconds } = wayIn.limits
+  const { readTimeoutSeconds, drainSeconds, webSocketSeconds = readTimeoutSeconds } = wayIn.limits
   return {
     apiVersion: API,
     kind: 'GCPBackendPolicy',
@@ -45,7 +45,7 @@ function renderBackendPolicy(wayIn: WayIn): ControllerObject {
       spec: {
         default: {
           // For a whole answer, and a WebSocket's whole life; 30 s by default.
-          timeoutSec: readTimeoutSeconds,
+          timeoutSec: webSocketSeconds,
           connectionDraining: { drainingTimeoutSec: Math.min(drainSeconds, MOST_GOOGLE_DRAIN_SECONDS) }
         },
         targetRef: targetRef(wayIn)

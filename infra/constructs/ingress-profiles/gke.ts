@@ -62,14 +62,14 @@ export const gke: AnnotationProfile = {
 }
 
 function renderBackendConfig({ serviceName, port, limits, hsts }: WayIn): ControllerObject {
-  const { readTimeoutSeconds, drainSeconds } = limits
+  const { readTimeoutSeconds, drainSeconds, webSocketSeconds = readTimeoutSeconds } = limits
   return {
     apiVersion: 'cloud.google.com/v1',
     kind: 'BackendConfig',
     name: serviceName,
     body: {
       spec: {
-        timeoutSec: readTimeoutSeconds,
+        timeoutSec: webSocketSeconds,
         connectionDraining: { drainingTimeoutSec: Math.min(drainSeconds, MOST_GOOGLE_DRAIN_SECONDS) },
         healthCheck: { type: 'HTTP', requestPath: PATHS.ready, port },
         ...(hsts === undefined

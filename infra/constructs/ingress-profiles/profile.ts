@@ -5,6 +5,8 @@ import type { TimeBudget } from '../../../gateway/contract.ts'
 export interface StreamLimits extends Pick<TimeBudget['ingress'], 'readTimeoutSeconds' | 'drainSeconds'> {
   /** The largest request body in bytes. */
   readonly maxBodyBytes: number
+  /** How long a WebSocket may be open in all, its last stream included. @default `readTimeoutSeconds` */
+  readonly webSocketSeconds?: number
 }
 
 /** One host, and its certificate. */

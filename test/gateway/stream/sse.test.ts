@@ -1,6 +1,6 @@
 // Framing: whole events come out of a byte stream, wherever the network cut it.
 import { describe, expect, it } from 'vitest'
-import { EventCutter, findEventEnd } from '../../../gateway/stream/sse.ts'
+import { dataOf, EventCutter, findEventEnd } from '../../../gateway/stream/sse.ts'
 import { seeded } from '../../helpers/fakes.ts'
 
 /** The events that come out of `pieces`, copied as they are visited. */
@@ -150,5 +150,29 @@ describe('findEventEnd', () => {
     ['', 0, -1]
   ])('finds in %j from %i the end %i', (text, from, end) => {
     expect(findEventEnd(Buffer.from(text), from)).toBe(end)
+  })
+})
+
+describe('the bytes of an event’s data', () => {
+  const dataIn = (event: string) => {
+    const run = Buffer.from(`data: before\n\n${event}data: after\n\n`)
+    const start = 'data: before\n\n'.length
+    return dataOf(run, start, start + Buffer.byteLength(event))?.toString()
+  }
+
+  it.each([
+    ['data: {"a":1}\n\n', '{"a":1}'],
+    ['data:{"a":1}\n\n', '{"a":1}'],
+    ['data:  a\n\n', ' a'],
+    ['event: x\nid: 1\ndata: é\n\n', 'é'],
+    ['data: a\r\n\r\n', 'a'],
+    ['data: a\ndata: b\n\n', 'a\nb'],
+    ['data: a\r\n: comment\r\ndata: b\r\n\r\n', 'a\nb'],
+    ['data:\n\n', ''],
+    [': comment\n\n', undefined],
+    ['event: data: x\n\n', undefined],
+    ['database: x\n\n', undefined]
+  ])('%j are %j', (event, data) => {
+    expect(dataIn(event)).toBe(data)
   })
 })

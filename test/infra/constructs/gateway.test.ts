@@ -46,6 +46,12 @@ describe('Gateway', () => {
     expect(waits(manifestsOf(stackOf()))).toEqual([false])
   })
 
+  it('has the bounds of WebSockets that the stack names, and the gateway’s own otherwise', () => {
+    const bounded = region({ gateway: { ...gateway, websocket: { maxStreams: 3 } } })
+    expect(configOf(manifestsOf(stackOf({ regions: [bounded] }))).websocket).toMatchObject({ maxStreams: 3 })
+    expect(configOf(manifestsOf(stackOf())).websocket.maxStreams).toBe(16)
+  })
+
   it('mounts every file that its configuration names, from Secrets by reference', () => {
     const engineKeySecret = { name: 'engine-key', key: 'token' }
     const manifests = manifestsOf(stackOf({ models: [model({ engineKeySecret })] }))

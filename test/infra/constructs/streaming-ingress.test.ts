@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { configSchema } from '../../../gateway/contract.ts'
 import {
   CONTROLLER_TRAITS,
   INGRESS_CONTROLLERS,
@@ -102,6 +103,12 @@ describe.each(INGRESS_CONTROLLERS)('StreamingIngress through %s', (controller) =
     expect(effects.readSeconds * 1000).toBeGreaterThan(STREAM_MS)
     expect(effects.maxBody).toBeGreaterThanOrEqual(MAX_BODY)
     expect(effects.webSocket).toBe(true)
+  })
+
+  it('cuts no WebSocket that the gateway keeps, nor the last stream on it', () => {
+    const { websocket } = configSchema.parse(JSON.parse(find(manifests, 'ConfigMap', 'gateway').data['config.json']))
+    const { webSocketSeconds = Number.POSITIVE_INFINITY } = effects
+    expect(webSocketSeconds * 1000).toBeGreaterThan(websocket.maxConnectionMs + STREAM_MS)
   })
 
   it("drains for as long as a stream may last and within the gateway's grace, or says who has to", () => {

@@ -41,6 +41,19 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
     withRegion({ gateway: { ...region().gateway, maxBodyBytes: 1_073_741_824 } }),
     /^regions\[0\]\.gateway\.maxBodyBytes: 4 bodies of 1073741824 bytes don't fit into memoryMiB 1024, .* to 4096, or lower/
   ],
+  [
+    'WebSockets whose messages or memories would end a gateway',
+    withRegion({
+      gateway: { ...region().gateway, websocket: { maxMessageBytes: 1_073_741_824, historyBytes: 1_073_741_824 } }
+    }),
+    /gateway\.websocket\.maxMessageBytes: 4 bodies of 1073741824 bytes don't fit into memoryMiB 1024/,
+    /gateway\.websocket\.historyBytes: .* more than half of memoryMiB 1024; raise memoryMiB to 2048, or lower it/
+  ],
+  [
+    'a bound of WebSockets that there is not',
+    withRegion({ gateway: { ...region().gateway, websocket: { maxStream: 3 } } }),
+    /gateway\.websocket: there is no field maxStream here/
+  ],
   ...['default', 'kube-system'].map((namespace): (typeof REFUSALS)[number] => [
     `the namespace ${namespace}, whose pods it would shut in`,
     withRegion({ namespace }),

@@ -98,7 +98,7 @@ const SPECS: Case[] = [
     'gateway',
     { hsts },
     {
-      timeoutSec: 1215,
+      timeoutSec: 4815,
       connectionDraining: { drainingTimeoutSec: 1215 },
       healthCheck: { type: 'HTTP', requestPath: '/readyz', port: 8080 },
       customResponseHeaders: { headers: ['Strict-Transport-Security: max-age=600'] }
@@ -111,7 +111,7 @@ const SPECS: Case[] = [
     'gateway',
     {},
     {
-      default: { timeoutSec: 1215, connectionDraining: { drainingTimeoutSec: 1215 } },
+      default: { timeoutSec: 4815, connectionDraining: { drainingTimeoutSec: 1215 } },
       targetRef: serviceRef
     }
   ],
