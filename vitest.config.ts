@@ -1,4 +1,5 @@
-// Test projects: `unit` is fast and touches no socket outside loopback; `e2e` starts real servers and real programs.
+// Test projects: `unit` is fast and touches no socket outside loopback; `e2e` starts real servers and real programs;
+// `cluster` applies what synth wrote to a real Kubernetes, and is run by its own command: its programs take minutes to build.
 import { defineConfig } from 'vitest/config'
 
 const exclude = ['node_modules/**']
@@ -16,6 +17,17 @@ export default defineConfig({
           exclude,
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          fileParallelism: false
+        }
+      },
+      {
+        test: {
+          name: 'cluster',
+          include: ['test/cluster/**/*.test.ts'],
+          exclude,
+          globalSetup: 'test/cluster/setup.ts',
+          testTimeout: 300_000,
+          hookTimeout: 1_800_000,
           fileParallelism: false
         }
       }

@@ -44,7 +44,7 @@ export class RegionalEndpoint extends Construct {
       ...(profile.namespaceLabels === undefined ? {} : { labels: profile.namespaceLabels })
     })
     const engines = placed.map((one) => deployEngines(chart(engineNameOf(one.model)), region, one, budget.engine))
-    const gateway = deployGateway(chart('gateway'), region, placed, budget.gateway, wayIn)
+    const gateway = deployGateway(chart('gateway'), region, placed, engines, budget.gateway, wayIn)
     const ingress = new StreamingIngress(chart('ingress'), 'Ingress', { ...wayIn, profile })
     const origin = profile.origin(wayIn)
     guardRegion(this, region, { gateway, engines, origin })

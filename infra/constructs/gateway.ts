@@ -32,6 +32,8 @@ export interface GatewayProps extends GatewayContainerProps {
   readonly streamSecrets?: readonly SecretFile[]
   /** The gateway's part of the region's time budget. */
   readonly budget: TimeBudget['gateway']
+  /** Seconds that the engines may take without which its pods are not ready. @default 0, as it waits for none */
+  readonly engineStartSeconds?: number
   /** Pods that run at all times. @default 2 */
   readonly replicas?: number
   /** Secrets of private registries, in the pod's namespace. @default none */
@@ -41,6 +43,9 @@ export interface GatewayProps extends GatewayContainerProps {
   /** Annotations of the Service: some ingress controllers read them there. @default none */
   readonly serviceAnnotations?: Readonly<Record<string, string>>
 }
+
+/** What Kubernetes gives a rollout that says nothing. */
+const PROGRESS_SECONDS = 600
 
 /** User `node` of Node's official images. */
 const NODE_USER = { uid: 1000, gid: 1000, fsGroup: 1000 }
@@ -95,6 +100,7 @@ function renderDeployment(
   return {
     ...(props.autoscaled ? {} : { replicas: props.replicas ?? 2 }),
     revisionHistoryLimit: 3,
+    progressDeadlineSeconds: PROGRESS_SECONDS + (props.engineStartSeconds ?? 0),
     // Full capacity at all times: a new pod is ready before an old one is told to drain.
     strategy: {
       type: 'RollingUpdate',

@@ -66,6 +66,8 @@ export class VllmDeployment extends Construct {
   readonly scaleTarget: ScaleTarget
   /** Who fills its cache before it starts, where somebody does. */
   readonly warmUp?: WarmUp
+  /** Seconds that a new pod may take until it serves: its node and image, then its weights. */
+  readonly startSeconds: number
   /** Whom its pods ask for the cloud's tokens, where they ask anybody inside of its network. */
   readonly tokenServer?: TokenServer
 
@@ -78,6 +80,7 @@ export class VllmDeployment extends Construct {
     this.selectorLabels = selectorOf(identity)
     if ((props.nodes ?? 1) > 1) this.workerLabels = selectorOf(workerIdentity(props))
     if (props.cache.warmUp !== undefined) this.warmUp = props.cache.warmUp
+    this.startSeconds = startSecondsOf(props)
     const tokenServer = tokenServerOf(props.serviceAccountAnnotations)
     if (tokenServer !== undefined) this.tokenServer = tokenServer
 
@@ -176,18 +179,20 @@ const defaultRollout = (replicas: number): Rollout => (replicas > 1 ? 'in-place'
 /** Replicas beyond the wanted ones, and short of them, while a new version replaces the old one. */
 const BUDGETS = { surge: [1, 0], 'in-place': [0, 1], recreate: [0, '100%'] } as const
 
+function startSecondsOf({ cache, loadSeconds = DEFAULT_LOAD_SECONDS }: VllmDeploymentProps): number {
+  return SCHEDULE_SECONDS + (cache.warmUp?.seconds ?? 0) + loadSeconds
+}
+
 function renderRollout(
   props: VllmDeploymentProps
 ): Pick<k8s.DeploymentSpec, 'replicas' | 'strategy' | 'progressDeadlineSeconds' | 'revisionHistoryLimit'> {
   const replicas = props.replicas ?? 1
   const rollout = props.rollout ?? defaultRollout(replicas)
-  const loadSeconds = props.loadSeconds ?? DEFAULT_LOAD_SECONDS
-  const downloadSeconds = props.cache.warmUp?.seconds ?? 0
   return {
     ...(props.autoscaled ? {} : { replicas }),
     revisionHistoryLimit: 3,
-    // A replica may first wait for its predecessor's GPU, then for its image, then for its weights.
-    progressDeadlineSeconds: props.budget.terminationGraceSeconds + SCHEDULE_SECONDS + downloadSeconds + loadSeconds,
+    // A replica may first wait for its predecessor's GPU.
+    progressDeadlineSeconds: props.budget.terminationGraceSeconds + startSecondsOf(props),
     strategy:
       rollout === 'recreate'
         ? { type: 'Recreate' }

@@ -52,6 +52,16 @@ describe('Gateway', () => {
     expect(configOf(manifestsOf(stackOf())).websocket.maxStreams).toBe(16)
   })
 
+  it('is not called stuck while the engine is loaded without which it is not ready', () => {
+    const deadline = (manifests: Manifest[], name: string) =>
+      find(manifests, 'Deployment', name).spec.progressDeadlineSeconds
+    const one = manifestsOf(stackOf({ models: [model({ loadSeconds: 3000 })] }))
+    expect(deadline(one, 'gateway')).toBeGreaterThan(3000 + 600)
+    const models = [model({ loadSeconds: 3000 }), model({ name: 'other', servedName: 'other' })]
+    const both = region({ placements: [placement(), placement({ model: 'other' })] })
+    expect(deadline(manifestsOf(stackOf({ models, regions: [both] })), 'gateway')).toBe(600)
+  })
+
   it('mounts every file that its configuration names, from Secrets by reference', () => {
     const engineKeySecret = { name: 'engine-key', key: 'token' }
     const manifests = manifestsOf(stackOf({ models: [model({ engineKeySecret })] }))

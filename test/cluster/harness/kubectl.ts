@@ -1,0 +1,51 @@
+// Runs kubectl as an operator does, with one cluster's kubeconfig, and reads what it answers.
+import { spawn } from 'node:child_process'
+
+/** An object of the Kubernetes API as JSON: tests read the fields that they know. */
+// biome-ignore lint/suspicious/noExplicitAny: the shape is the API's, and a wrong field fails the assertion that reads it
+export type KubernetesObject = any
+
+export interface Answer {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Kubectl {
+  /** @param input what it reads from `-f -` @throws with its complaint unless it ends with 0 @returns its standard output */
+  run(args: readonly string[], input?: string): Promise<string>
+  /** As `run`, but a refusal is an answer too. */
+  try(args: readonly string[], input?: string): Promise<Answer>
+  /** An object or a list as JSON: `get('pods', '-n', 'x')`. */
+  get(...args: string[]): Promise<KubernetesObject>
+  /** The same cluster as somebody else: `--as=system:serviceaccount:ns:name`. */
+  as(user: string): Kubectl
+}
+
+/** @param path of the program @param kubeconfig file that it is given */
+export function createKubectl(path: string, kubeconfig: string, global: readonly string[] = []): Kubectl {
+  const attempt = async (args: readonly string[], input = ''): Promise<Answer> => {
+    const child = spawn(path, [`--kubeconfig=${kubeconfig}`, ...global, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text))
+    child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text))
+    // it may refuse before it has read all: that is in its answer
+    child.stdin.on('error', () => {}).end(input)
+    const code = await new Promise<number | null>((resolve, reject) =>
+      child.once('close', resolve).once('error', reject)
+    )
+    return { code: code ?? 1, stdout, stderr }
+  }
+  const run = async (args: readonly string[], input?: string) => {
+    const { code, stdout, stderr } = await attempt(args, input)
+    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}${stdout}`)
+    return stdout
+  }
+  return {
+    run,
+    try: attempt,
+    get: async (...args) => JSON.parse(await run(['get', ...args, '--output=json'])),
+    as: (user) => createKubectl(path, kubeconfig, [...global, `--as=${user}`])
+  }
+}
