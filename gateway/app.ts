@@ -14,6 +14,7 @@ import { type DrainDeps, drain, type Phase } from './drain.ts'
 import { GatewayError } from './errors.ts'
 import { exchange } from './exchange.ts'
 import { createJournals } from './journal-states.ts'
+import { registerConsoleRoutes } from './routes/console.ts'
 import { registerOpenAiRoutes } from './routes/openai.ts'
 import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
 import { registerStreamRoutes } from './routes/streams.ts'
@@ -201,6 +202,7 @@ function registerRoutes(
     },
     onFault: (call: Call, cause: unknown) => log.error({ requestId: call.id, err: cause }, 'request failed')
   }
+  if (config.console) registerConsoleRoutes(server)
   registerOpsRoutes(server, { readiness, metrics: states.metrics })
   const deps = {
     catalog: createCatalog(config.pools),
