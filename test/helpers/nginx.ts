@@ -72,8 +72,8 @@ export function f5Directives(annotations: Readonly<Record<string, string>>): Dir
   return directives
 }
 
-/** Starts nginx with `directives` in a location over `upstream`, on a free port of the loopback. */
-export async function startNginx(upstream: string, directives: Directives): Promise<ProxyProgram> {
+/** Starts nginx with `directives` in the location `path` over `upstream`, on a free port of the loopback. */
+export async function startNginx(upstream: string, directives: Directives, path = '/v1'): Promise<ProxyProgram> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-nginx-'))
   const port = await freePort()
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
@@ -87,7 +87,7 @@ export async function startNginx(upstream: string, directives: Directives): Prom
       access_log off; ${temp.join(' ')}
       map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
       upstream gateway { server ${new URL(upstream).host}; keepalive 16; }
-      server { listen 127.0.0.1:${port}; location /v1 { proxy_pass http://gateway; ${location.join(' ')} } }
+      server { listen 127.0.0.1:${port}; location ${path} { proxy_pass http://gateway; ${location.join(' ')} } }
     }`
   writeFileSync(join(folder, 'nginx.conf'), config)
   return startProxy({
