@@ -14,9 +14,9 @@ export function createTurn(question, model) {
   const item = make(
     'li',
     'turn',
-    make('h3', 'who', 'You'),
+    make('h2', 'who', 'You'),
     make('p', 'question', question),
-    make('h3', 'who', model),
+    make('h2', 'who', model),
     answer
   )
   item.setAttribute('aria-busy', 'true')

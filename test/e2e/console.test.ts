@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { AxeResults } from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CHROMIUM, launchChromium, openPage } from '../helpers/chromium.ts'
@@ -5,7 +8,7 @@ import { KEY, MODEL, startGateway, type TestGateway, until } from '../helpers/ga
 import { NGINX, startNginx } from '../helpers/nginx.ts'
 import { isMissing } from '../helpers/program.ts'
 
-const TRANSPORTS = ['sse', 'websocket'] as const
+const TRANSPORTS = ['sse', 'websocket', 'event-source'] as const
 const QUESTION = 'Tell me of rivers.'
 const ENDLESS = '2000'
 
@@ -33,6 +36,13 @@ async function ask(page: Page, question = QUESTION): Promise<void> {
   await page.getByLabel('Message').fill(question)
   await page.getByRole('button', { name: 'Send' }).click()
 }
+
+/** Runs in the page: counts how often an answer grows. */
+const WATCH = `
+  window.growths = 0
+  new MutationObserver((changes) => {
+    window.growths += changes.filter(({ target }) => target.className === 'answer').length
+  }).observe(document.querySelector('#turns'), { childList: true, subtree: true })`
 
 /** Runs in the page: writes down what its live region says. */
 const LISTEN = `
@@ -67,13 +77,11 @@ describe.skipIf(isMissing(CHROMIUM, 'tests of the console in a real browser', re
       await using open = await openPage(browser, gateway.address)
       const { page, complaints } = open
       await ready(page, transport)
+      await page.evaluate(WATCH)
       await ask(page)
-      await untilWritten(page, 5)
-      const early = (await answerOf(page).textContent()) ?? ''
       await untilOver(page)
-      const whole = (await answerOf(page).textContent()) ?? ''
-      expect(whole.startsWith(early)).toBe(true)
-      expect(whole.length).toBeGreaterThan(early.length)
+      // frames, not tokens: several tokens may come between two of them
+      expect(await page.evaluate<number>('window.growths')).toBeGreaterThan(4)
       expect(await page.locator('#tokens').textContent()).toBe('40')
       expect(await page.locator('#ttft').textContent()).toMatch(/^\d+ ms$/)
       expect(await page.locator('#plot').getAttribute('aria-label')).toMatch(/median [\d.]+ ms/)
@@ -103,6 +111,42 @@ describe.skipIf(isMissing(CHROMIUM, 'tests of the console in a real browser', re
         await ask(open.page)
         await untilWritten(open.page)
       }
+      await until('the engine notices', () => engine().stats.aborted === aborted + 1)
+    })
+
+    it('picks an answer up again after a reload, without a key and without a second generation', async () => {
+      await using open = await openPage(browser, gateway.address)
+      const { page, complaints } = open
+      const { requests, aborted } = engine().stats
+      await ready(page, 'event-source', '150')
+      await ask(page)
+      await untilWritten(page)
+      const before = (await answerOf(page).textContent()) ?? ''
+      await page.reload()
+      await untilWritten(page)
+      expect(await page.locator('.question').textContent()).toBe(QUESTION)
+      await untilOver(page)
+      const after = (await answerOf(page).textContent()) ?? ''
+      expect(after.startsWith(before)).toBe(true)
+      expect(await page.locator('.colophon').textContent()).toMatch(/^\d+ tokens · EventSource, resumed$/)
+      expect(await page.locator('#judgement').isHidden()).toBe(true)
+      expect(await page.getByLabel('API key').inputValue()).toBe('')
+      expect([engine().stats.requests, engine().stats.aborted]).toEqual([requests + 1, aborted])
+      await page.reload()
+      expect(await page.locator('.turn').count()).toBe(0)
+      expect(complaints).toEqual([])
+    })
+
+    it('stops a stream that it picked up after a reload', async () => {
+      await using open = await openPage(browser, gateway.address)
+      const { page } = open
+      const { aborted } = engine().stats
+      await ready(page, 'event-source', ENDLESS)
+      await ask(page)
+      await untilWritten(page)
+      await page.reload()
+      await untilWritten(page)
+      await page.keyboard.press('Escape')
       await until('the engine notices', () => engine().stats.aborted === aborted + 1)
     })
 
@@ -221,6 +265,22 @@ describe.skipIf(isMissing(CHROMIUM, 'tests of the console in a real browser', re
         'The answer is complete after 40 tokens.'
       ])
       expect(await page.locator('.turns [aria-live], .turns [role=log], .turns [role=status]').count()).toBe(0)
+    })
+
+    it.each(['light', 'dark'] as const)('has no barrier that axe finds, in %s', async (colorScheme) => {
+      await using open = await openPage(browser, gateway.address, { colorScheme })
+      const { page } = open
+      await ready(page)
+      await ask(page)
+      await untilOver(page)
+      engine().setFaults([{ kind: 'reset', afterTokens: 5 }])
+      await ask(page)
+      await untilOver(page)
+      engine().setFaults([])
+      await page.evaluate(readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8'))
+      const { violations, passes } = await page.evaluate<AxeResults>('axe.run()')
+      expect(passes.map(({ id }) => id)).toContain('color-contrast')
+      expect(violations.map(({ id, nodes }) => [id, ...nodes.map(({ target }) => String(target))])).toEqual([])
     })
 
     const nginxRemedy = 'install nginx (Debian: apt-get install nginx-light)'
