@@ -106,5 +106,6 @@ export function describeJudgement({ verdict, isMeasured, clumps, delayMs, spanMs
     return { headline, evidence: `${sent}${pieces} pieces arrived in ${clumps} clumps. ${remedy}` }
   }
   const late = isMeasured ? `it began ${seconds(delayMs)} late and` : 'After a long silence it'
-  return { headline, evidence: `${sent}${late} arrived within ${seconds(spanMs)}. ${remedy}` }
+  const soon = spanMs < 10 ? 'all at once' : `within ${seconds(spanMs)}`
+  return { headline, evidence: `${sent}${late} arrived ${soon}. ${remedy}` }
 }

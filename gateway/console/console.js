@@ -1,7 +1,7 @@
 // The console: wires settings, conversation, measurements and code together, and runs one answer after the other.
 import { createBody } from './ask.js'
 import { createCode } from './code.js'
-import { createConversation } from './conversation.js'
+import { Conversation } from './conversation.js'
 import { find } from './page.js'
 import { createSettings } from './settings.js'
 
@@ -16,11 +16,11 @@ const code = createCode(() => {
   const body = createBody(settings.model() ?? 'MODEL', messages, settings.limit())
   return { transport: settings.transport(), request: { origin: base.replace(/\/$/, ''), body } }
 })
-const conversation = createConversation(base, settings, (isRunning) => {
+const conversation = new Conversation(base, settings, (isRunning) => {
   send.textContent = isRunning ? 'Stop' : 'Send'
   send.classList.toggle('stop', isRunning)
-  renew.hidden = isRunning || conversation.isEmpty()
-  find('#welcome', HTMLElement).hidden = !conversation.isEmpty()
+  renew.hidden = isRunning || conversation.isEmpty
+  find('#welcome', HTMLElement).hidden = !conversation.isEmpty
   code.update()
 })
 
@@ -36,7 +36,7 @@ function submit() {
 
 find('#composer', HTMLFormElement).addEventListener('submit', (event) => {
   event.preventDefault()
-  if (conversation.isRunning()) conversation.stop()
+  if (conversation.isRunning) conversation.stop()
   else submit()
 })
 
@@ -44,7 +44,7 @@ message.addEventListener('keydown', (event) => {
   // Enter also ends a composition in an input method, and must not send then
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
   event.preventDefault()
-  if (!conversation.isRunning()) submit()
+  if (!conversation.isRunning) submit()
 })
 message.addEventListener('input', () => code.update())
 

@@ -3,7 +3,7 @@ import { describeEnding } from './answer.js'
 import { createBody } from './ask.js'
 import { toFailure } from './failure.js'
 import { announce, find } from './page.js'
-import { createPanel, describeRun } from './panel.js'
+import { describeRun, Panel } from './panel.js'
 import { Run } from './run.js'
 import { forgetStream, readStoredStream, storeStream } from './stored-stream.js'
 import { streamByEventSource, watchStream } from './transport-event-source.js'
@@ -27,42 +27,101 @@ const FIRST = [{ role: 'user', content: 'Hello' }]
 /** Figures and plot are drawn so often; text is drawn in every frame. */
 const PANEL_EVERY_MS = 100
 
-/**
- * @param {string} base where the gateway is
- * @param {import('./settings.js').Settings} settings
- * @param {(isRunning: boolean) => void} onState
- */
-export function createConversation(base, settings, onState) {
-  const panel = createPanel()
-  /** @type {Message[]} */
-  let messages = []
+/** One answer at a time, and what was said before. */
+export class Conversation {
+  #base
+  #settings
+  #onState
+  #panel = new Panel()
   /** @type {readonly Message[]} */
-  let lastAsked = FIRST
+  #messages = []
+  /** @type {readonly Message[]} */
+  #lastAsked = FIRST
   /** @type {AbortController | undefined} */
-  let controller
+  #controller
 
   /**
-   * @param {{ asked: Message[], model: string, name: string, isWhole: boolean }} about
+   * @param {string} base where the gateway is
+   * @param {import('./settings.js').Settings} settings
+   * @param {(isRunning: boolean) => void} onState
+   */
+  constructor(base, settings, onState) {
+    this.#base = base
+    this.#settings = settings
+    this.#onState = onState
+  }
+
+  get isRunning() {
+    return this.#controller !== undefined
+  }
+
+  get isEmpty() {
+    return find('#turns', HTMLElement).childElementCount === 0
+  }
+
+  /**
+   * The messages of the next request, or without a question those of the last one.
+   *
+   * @param {string} question
+   * @returns {readonly Message[]}
+   */
+  messagesWith(question) {
+    return question === '' ? this.#lastAsked : [...this.#messages, { role: 'user', content: question }]
+  }
+
+  /** @param {string} question */
+  ask(question) {
+    const settings = this.#settings
+    const asked = this.messagesWith(question)
+    const model = settings.model() ?? ''
+    const { name, stream } = TRANSPORTS[settings.transport()]
+    const ask = { base: this.#base, key: settings.key(), body: createBody(model, asked, settings.limit()) }
+    void this.#answer({ asked, model, name, isWhole: true }, (on, signal) => stream(ask, on, signal))
+  }
+
+  /** Picks up the stream that this tab was reading when it was reloaded; false: there was none. */
+  resume() {
+    const stored = readStoredStream()
+    if (stored === undefined) return false
+    const { url, model, messages: asked } = stored
+    const name = `${TRANSPORTS['event-source'].name}, resumed`
+    void this.#answer({ asked, model, name, isWhole: false }, (on, signal) => watchStream(url, on, signal))
+    return true
+  }
+
+  stop() {
+    this.#controller?.abort()
+  }
+
+  clear() {
+    this.#messages = []
+    this.#lastAsked = FIRST
+    find('#turns', HTMLElement).replaceChildren()
+    this.#onState(false)
+  }
+
+  /**
+   * @param {{ asked: readonly Message[], model: string, name: string, isWhole: boolean }} about
    * @param {(on: import('./ask.js').Listeners, signal: AbortSignal) => Promise<void>} stream
    */
-  async function answer({ asked, model, name, isWhole }, stream) {
-    controller = new AbortController()
-    const { signal } = controller
+  async #answer({ asked, model, name, isWhole }, stream) {
+    this.#controller = new AbortController()
+    const { signal } = this.#controller
     const run = new Run(() => performance.now(), isWhole)
     const turn = createTurn(asked.at(-1)?.content ?? '', model)
-    const stopDrawing = draw(run, turn, panel)
-    lastAsked = asked
-    panel.clear()
-    onState(true)
+    const stopDrawing = draw(run, turn, this.#panel)
+    this.#lastAsked = asked
+    this.#panel.clear()
+    this.#onState(true)
     announce('Waiting for the first token.')
     const failure = await settle(stream(listenersOf(run, { asked, model }), signal))
     stopDrawing()
-    controller = undefined
+    this.#controller = undefined
     forgetStream()
     // a question without an answer is not a part of what is asked next
-    if (run.text !== '') messages = [...asked, { role: 'assistant', content: run.text }]
-    conclude(run, turn, { name, isStopped: signal.aborted, failure: signal.aborted ? undefined : failure })
-    onState(false)
+    if (run.text !== '') this.#messages = [...asked, { role: 'assistant', content: run.text }]
+    this.#conclude(run, turn, { name, isStopped: signal.aborted, failure: signal.aborted ? undefined : failure })
+    this.#onState(false)
   }
 
   /**
@@ -70,62 +129,22 @@ export function createConversation(base, settings, onState) {
    * @param {ReturnType<typeof createTurn>} turn
    * @param {{ name: string, isStopped: boolean, failure: import('./failure.js').Failure | undefined }} how
    */
-  function conclude(run, turn, { name, isStopped, failure }) {
+  #conclude(run, turn, { name, isStopped, failure }) {
     // an event in the middle of a stream has no header to tell it in
     if (failure !== undefined) failure.requestId ??= run.head.requestId
     const ending = isStopped ? 'Stopped.' : describeEnding(run.finishReason)
     turn.end([ending, run.arrivalsMs.length > 0 ? describeRun(run, name) : ''].filter(Boolean).join(' '), failure)
-    panel.show(run)
-    const headline = panel.judge(run)
+    this.#panel.show(run)
+    const headline = this.#panel.judge(run)
     const { tokens } = run.figures()
     if (failure !== undefined) announce(`The answer failed: ${failure.message}`)
     else announce([isStopped ? 'Stopped' : 'The answer is complete', `after ${tokens} tokens.`, headline].join(' '))
-  }
-
-  return {
-    isRunning: () => controller !== undefined,
-    isEmpty: () => find('#turns', HTMLElement).childElementCount === 0,
-    /**
-     * The messages of the next request, or without a question those of the last one.
-     *
-     * @param {string} question
-     * @returns {readonly Message[]}
-     */
-    messagesWith: (question) => (question === '' ? lastAsked : [...messages, { role: 'user', content: question }]),
-    /** @param {string} question */
-    ask(question) {
-      const asked = [...messages, { role: /** @type {const} */ ('user'), content: question }]
-      const model = settings.model() ?? ''
-      const { name, stream } = TRANSPORTS[settings.transport()]
-      const ask = { base, key: settings.key(), body: createBody(model, asked, settings.limit()) }
-      void answer({ asked, model, name, isWhole: true }, (on, signal) => stream(ask, on, signal))
-    },
-    stop() {
-      controller?.abort()
-    },
-    clear() {
-      messages = []
-      lastAsked = FIRST
-      find('#turns', HTMLElement).replaceChildren()
-      onState(false)
-    },
-    /** Picks up the stream that this tab was reading when it was reloaded; false: there was none. */
-    resume() {
-      const stored = readStoredStream()
-      if (stored === undefined) return false
-      const { url, model, messages: asked } = stored
-      const name = TRANSPORTS['event-source'].name
-      void answer({ asked, model, name: `${name}, resumed`, isWhole: false }, (on, signal) =>
-        watchStream(url, on, signal)
-      )
-      return true
-    }
   }
 }
 
 /**
  * @param {Run} run
- * @param {{ asked: Message[], model: string }} about
+ * @param {{ asked: readonly Message[], model: string }} about
  * @returns {import('./ask.js').Listeners}
  */
 function listenersOf(run, { asked, model }) {
@@ -152,7 +171,7 @@ function listenersOf(run, { asked, model }) {
  *
  * @param {Run} run
  * @param {ReturnType<typeof createTurn>} turn
- * @param {ReturnType<typeof createPanel>} panel
+ * @param {Panel} panel
  * @returns {() => void} draws what is left, and stops
  */
 function draw(run, turn, panel) {

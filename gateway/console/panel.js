@@ -4,61 +4,68 @@ import { find } from './page.js'
 import { createPlot } from './plot.js'
 
 /** @param {number | undefined} ms */
-const milliseconds = (ms) => (ms === undefined ? '–' : ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`)
+function duration(ms) {
+  if (ms === undefined) return '–'
+  if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`
+  return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`
+}
+
+/** What no engine writes was held back on the way, and is no rate of anything. */
+const FASTEST = 10_000
 
 /** @param {number | undefined} rate */
-const perSecond = (rate) => (rate === undefined ? '–' : rate < 100 ? rate.toFixed(1) : String(Math.round(rate)))
+function perSecond(rate) {
+  if (rate === undefined || rate > FASTEST) return '–'
+  return rate < 100 ? rate.toFixed(1) : String(Math.round(rate))
+}
 
-export function createPanel() {
-  const plot = createPlot()
-  const cells = Object.fromEntries(
-    ['ttft', 'rate', 'tokens', 'median', 'p95', 'longest'].map((id) => [id, find(`#${id}`, HTMLElement)])
-  )
-  const judgement = find('#judgement', HTMLElement)
+/** @param {string} id */
+const cell = (id) => find(`#${id}`, HTMLElement)
+
+export class Panel {
+  #plot = createPlot()
+  #judgement = cell('judgement')
+
+  /** @param {import('./run.js').Run} run */
+  show(run) {
+    const { ttftMs, tokens, tokensPerSecond, medianGapMs, p95GapMs, longestGapMs } = run.figures()
+    cell('ttft').textContent = duration(ttftMs)
+    cell('rate').textContent = perSecond(tokensPerSecond)
+    cell('tokens').textContent = String(tokens)
+    cell('median').textContent = duration(medianGapMs)
+    cell('p95').textContent = duration(p95GapMs)
+    cell('longest').textContent = duration(longestGapMs)
+    this.#plot.show(run.arrivalsMs)
+  }
+
   /**
-   * @param {string} id
-   * @param {string} text
+   * @param {import('./run.js').Run} run
+   * @returns {string} the headline, where there is something to be told
    */
-  const set = (id, text) => {
-    const cell = cells[id]
-    if (cell !== undefined) cell.textContent = text
+  judge(run) {
+    this.#plot.describe(describeGaps(run))
+    const found = run.arrivalsMs.length === 0 ? undefined : run.judgement()
+    this.#judgement.hidden = found === undefined
+    if (found === undefined) return ''
+    const isBad = found.verdict === 'held' || found.verdict === 'clumped'
+    const { headline, evidence } = describeJudgement(found, run.arrivalsMs.length)
+    this.#judgement.classList.toggle('bad', isBad)
+    this.#judgement.dataset.verdict = found.verdict
+    cell('headline').textContent = headline
+    cell('evidence').textContent = evidence
+    return isBad ? headline : ''
   }
-  return {
-    /** @param {import('./run.js').Run} run */
-    show(run) {
-      const { ttftMs, tokens, tokensPerSecond, medianGapMs, p95GapMs, longestGapMs } = run.figures()
-      set('ttft', milliseconds(ttftMs))
-      set('rate', perSecond(tokensPerSecond))
-      set('tokens', String(tokens))
-      set('median', milliseconds(medianGapMs))
-      set('p95', milliseconds(p95GapMs))
-      set('longest', milliseconds(longestGapMs))
-      plot.show(run.arrivalsMs)
-    },
-    /**
-     * @param {import('./run.js').Run} run
-     * @returns {string} the headline, where there is something to be told
-     */
-    judge(run) {
-      const { medianGapMs, p95GapMs, longestGapMs } = run.figures()
-      plot.describe(
-        `median ${milliseconds(medianGapMs)}, 95th percentile ${milliseconds(p95GapMs)}, longest ${milliseconds(longestGapMs)}`
-      )
-      const found = run.arrivalsMs.length === 0 ? undefined : run.judgement()
-      judgement.hidden = found === undefined
-      if (found === undefined) return ''
-      const isBad = found.verdict === 'held' || found.verdict === 'clumped'
-      const { headline, evidence } = describeJudgement(found, run.arrivalsMs.length)
-      judgement.classList.toggle('bad', isBad)
-      judgement.dataset.verdict = found.verdict
-      find('#headline', HTMLElement).textContent = headline
-      find('#evidence', HTMLElement).textContent = evidence
-      return isBad ? headline : ''
-    },
-    clear() {
-      judgement.hidden = true
-    }
+
+  clear() {
+    this.#judgement.hidden = true
   }
+}
+
+/** @param {import('./run.js').Run} run */
+function describeGaps(run) {
+  const { medianGapMs, p95GapMs, longestGapMs } = run.figures()
+  const [median, p95, longest] = [medianGapMs, p95GapMs, longestGapMs].map(duration)
+  return `median ${median}, 95th percentile ${p95}, longest ${longest}`
 }
 
 /**
@@ -70,9 +77,9 @@ export function createPanel() {
 export function describeRun(run, transport) {
   const { ttftMs, tokens, tokensPerSecond } = run.figures()
   const parts = [
-    ttftMs === undefined ? '' : `first token ${milliseconds(ttftMs)}`,
+    ttftMs === undefined ? '' : `first token ${duration(ttftMs)}`,
     `${tokens} ${tokens === 1 ? 'token' : 'tokens'}`,
-    tokensPerSecond === undefined ? '' : `${perSecond(tokensPerSecond)} a second`,
+    perSecond(tokensPerSecond) === '–' ? '' : `${perSecond(tokensPerSecond)} a second`,
     transport
   ]
   return parts.filter(Boolean).join(' · ')

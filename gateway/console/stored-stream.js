@@ -2,7 +2,7 @@
 
 const NAME = 'sluice.stream'
 
-/** @typedef {{ url: string, model: string, messages: import('./ask.js').Message[] }} StoredStream */
+/** @typedef {{ url: string, model: string, messages: readonly import('./ask.js').Message[] }} StoredStream */
 
 /** @param {StoredStream} stream */
 export function storeStream(stream) {

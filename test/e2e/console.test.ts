@@ -83,7 +83,7 @@ describe.skipIf(isMissing(CHROMIUM, 'tests of the console in a real browser', re
       // frames, not tokens: several tokens may come between two of them
       expect(await page.evaluate<number>('window.growths')).toBeGreaterThan(4)
       expect(await page.locator('#tokens').textContent()).toBe('40')
-      expect(await page.locator('#ttft').textContent()).toMatch(/^\d+ ms$/)
+      expect(await page.locator('#ttft').textContent()).toMatch(/^[\d.]+ m?s$/)
       expect(await page.locator('#plot').getAttribute('aria-label')).toMatch(/median [\d.]+ ms/)
       expect(await page.locator('#judgement').getAttribute('data-verdict')).toBe('live')
       expect(complaints).toEqual([])
@@ -165,7 +165,7 @@ describe.skipIf(isMissing(CHROMIUM, 'tests of the console in a real browser', re
       expect(await page.locator('.turn').count()).toBe(0)
     })
 
-    it('names an error by its code, says what to do, and keeps the failed question out of the next request', async () => {
+    it('names an error by its code, with the request’s id, and says what to do', async () => {
       await using open = await openPage(browser, gateway.address)
       const { page } = open
       await ready(page)

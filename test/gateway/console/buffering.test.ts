@@ -45,7 +45,7 @@ describe('judging whether something on the way buffers', () => {
     expect(describeJudgement(judgement, TOKENS)).toEqual({
       headline: 'Something on the way is buffering the answer.',
       evidence:
-        'The gateway sent it over 1.2 s; it began 1.2 s late and arrived within 0.01 s. ' +
+        'The gateway sent it over 1.2 s; it began 1.2 s late and arrived all at once. ' +
         'Turn response buffering off in every proxy between this page and the gateway, for /v1 at least.'
     })
     const live = judgeBuffering({ arrivalsMs: every(20), gateway })
