@@ -25,7 +25,7 @@ function readSnippets(path: string): Snippet[] {
   })
 }
 
-const remedy = 'python3 -m venv .cache/python && .cache/python/bin/pip install 'openai[realtime]'"
+const remedy = "python3 -m venv .cache/python && .cache/python/bin/pip install 'openai[realtime]'"
 const lacksPython = isMissing(PYTHON, 'snippets in Python', remedy)
 const canRun = ({ language }: { language: string }) => language !== 'python' || !lacksPython
 
