@@ -15,6 +15,7 @@ import { GatewayError } from './errors.ts'
 import { exchange } from './exchange.ts'
 import { type Front, installFront } from './front/front.ts'
 import { createHttpDate } from './front/http-date.ts'
+import { registerConsoleRoutes } from './routes/console.ts'
 import { type OpenAiDeps, registerOpenAiRoutes } from './routes/openai.ts'
 import { type Readiness, registerOpsRoutes } from './routes/ops.ts'
 import { registerStreamRoutes } from './routes/streams.ts'
@@ -89,6 +90,7 @@ export function serveClients(settings: Settings, states: States, log: Logger, de
     onRefused
   })
   const routes = toRouteDeps(settings, states, log, deps)
+  if (config.console) registerConsoleRoutes(http)
   registerOpsRoutes(http, { readiness: deps.readiness, metrics: states.metrics })
   registerOpenAiRoutes(http, routes)
   registerStreamRoutes(http, routes)

@@ -216,6 +216,11 @@ export const configSchema = z.strictObject({
    * a client that did not ask for it never sees it. False is for engines that refuse the field.
    */
   countUsage: z.boolean().default(true),
+  /**
+   * True serves the console, a page to chat and to watch an answer arrive, at `/`. It wants a key like any client, but an
+   * address that is open to the world need not show it.
+   */
+  console: z.boolean().default(false),
   /** How many engines one request may try before its first byte. */
   maxAttempts: z.int().min(1).max(10).default(3),
   budget: timeBudgetSchema.prefault({}),

@@ -16,7 +16,7 @@ const ROOT = new URL('../', import.meta.url)
 function readTree(): SourceFile[] {
   return ['gateway', 'infra'].flatMap((folder) =>
     readdirSync(new URL(folder, ROOT), { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.ts') && !path.includes('node_modules'))
+      .filter((path) => /\.[jt]s$/.test(path) && !path.includes('node_modules'))
       .map((path) => `${folder}/${path.replaceAll('\\', '/')}`)
       .map((path) => ({ path, text: readFileSync(new URL(path, ROOT), 'utf8') }))
   )
@@ -100,6 +100,8 @@ describe('the import law', () => {
     ['gateway/sim/engine.ts', 'gateway/stream/relay.ts'],
     ['gateway/sim/engine.ts', 'gateway/config.ts'],
     ['gateway/exchange.ts', 'infra/lib/names.ts'],
+    ['gateway/console/run.js', 'gateway/errors.ts'],
+    ['gateway/routes/console.ts', 'gateway/console/run.js'],
     ['infra/lib/names.ts', 'infra/constructs/gateway.ts'],
     ['infra/constructs/gateway.ts', 'infra/charts/regional-endpoint.ts'],
     ['infra/charts/regional-endpoint.ts', 'infra/stack.ts'],

@@ -30,6 +30,7 @@ function localSettings(engines: readonly SimEngine[], port: number): Settings {
     keysFile: '(in memory)',
     logLevel: 'warn',
     healthIntervalMs: 500,
+    console: true,
     budget: { propagationMs: 0, drainMs: 5_000 },
     pools: [
       {
@@ -111,6 +112,8 @@ Ask it yourself:
 The manifests are in charts-out/, one folder a region. Read infra/stack.ts, then:
 
 ${stack.regions.map(({ name }) => `  kubectl --context ${name} apply -R -f charts-out/${name}/`).join('\n')}
+
+See it: ${address}/ in a browser. The key is ${KEY}.
 
 Serving on ${address} (models ${MODELS.join(', ')}; key ${KEY}). Ctrl-C ends it.`)
 }

@@ -28,13 +28,14 @@ export function engineNameOf(model: Pick<Model, 'name'>): string {
 
 /** The file that the gateway's pods read. The whole budget stands in it: grace periods are derived from it. */
 export function gatewayConfigOf(region: Region, placed: readonly PlacedModel[]): ConfigInput {
-  const { maxBodyBytes, maxUploadBytes, corsOrigins, streams, websocket } = region.gateway
+  const { maxBodyBytes, maxUploadBytes, corsOrigins, console, streams, websocket } = region.gateway
   return {
     region: region.name,
     maxBodyBytes,
     ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }),
     ...(corsOrigins === undefined ? {} : { corsOrigins }),
     ...(websocket === undefined ? {} : { websocket }),
+    ...(console ? { console } : {}),
     budget: region.budget,
     ...(streams === undefined ? {} : { streams: streamsConfigOf(streams) }),
     // A gateway that is unready serves nothing, so one model without an engine must not take the others along.

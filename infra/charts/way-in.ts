@@ -19,6 +19,7 @@ export function wayInOf(region: Region, limits: StreamLimits, serviceName: strin
     port,
     limits,
     routes: [ownRoute(region, serviceName), ...sharedRoutes(region, `${serviceName}-shared`)],
+    ...(region.gateway.console ? { console: true } : {}),
     ...(className === undefined ? {} : { className }),
     ...(ingress.gateway === undefined ? {} : { gateway: ingress.gateway }),
     ...(ingress.hsts === undefined ? {} : { hsts: ingress.hsts }),

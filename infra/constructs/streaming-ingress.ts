@@ -7,7 +7,7 @@ import {
   type AnnotationProfile,
   type ControllerObject,
   type IngressProfile,
-  PUBLIC_PATH,
+  publicPaths,
   type Route,
   type WayIn
 } from './ingress-profiles/profile.ts'
@@ -89,10 +89,11 @@ function renderAnnotations(profile: AnnotationProfile, wayIn: WayIn, route: Rout
 function renderIngress(profile: AnnotationProfile, wayIn: WayIn, { host, secretName }: Route): k8s.IngressSpec {
   const { ingressClassName } = profile
   const service = { name: wayIn.serviceName, port: { number: wayIn.port } }
+  const paths = publicPaths(wayIn).map(({ path, isExact }) => ({ path, pathType: isExact ? 'Exact' : 'Prefix' }))
   return {
     ...(ingressClassName === undefined ? {} : { ingressClassName: wayIn.className ?? ingressClassName }),
     tls: [{ hosts: [host], ...(secretName === undefined ? {} : { secretName }) }],
-    rules: [{ host, http: { paths: [{ path: PUBLIC_PATH, pathType: 'Prefix', backend: { service } }] } }]
+    rules: [{ host, http: { paths: paths.map((path) => ({ ...path, backend: { service } })) } }]
   }
 }
 

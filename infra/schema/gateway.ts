@@ -20,6 +20,8 @@ const gatewayShape = z.strictObject({
   /** Largest upload of audio in bytes; it passes through. The ingress lets it in where a model transcribes. Default: 25 MiB. */
   maxUploadBytes: z.int().min(1024).max(1_073_741_824).exactOptional(),
   corsOrigins: z.array(z.string().min(1)).max(256).exactOptional(),
+  /** True shows the console, a page to chat and to watch an answer arrive, at `/` of every host. It wants a key. */
+  console: z.boolean().default(false),
   /** Resumable streams. Default: in memory, with the gateway's own bounds. */
   streams: streamsSchema.exactOptional(),
   /** The bounds of WebSockets. Default: the gateway's own. */

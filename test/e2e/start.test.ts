@@ -54,6 +54,8 @@ describe('npm start', () => {
     })
     const ids = (await jsonOf(response)).data.map(({ id }: { id: string }) => id)
     expect(ids).toEqual(['f3-7b-instruct', 'llama-3.1-8b-instruct'])
+    const page = await fetch(`http://127.0.0.1:${port}/`)
+    expect(await page.text()).toContain('<title>Sluice console</title>')
     run.child.kill('SIGINT')
     expect(await run.exited).toBe(0)
   })

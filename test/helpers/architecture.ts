@@ -63,6 +63,7 @@ export type Room =
   | 'rank 5'
   | 'rank 6'
   | 'sim'
+  | 'console'
   | 'infra main'
   | 'infra stack'
   | 'infra schema'
@@ -78,6 +79,7 @@ const ROOMS: readonly (readonly [RegExp, Room])[] = [
   [/^gateway\/(app|clients|journal-states|server|cors|drain)\.ts$/, 'rank 5'],
   [/^gateway\/(main\.ts$|cli\/)/, 'rank 6'],
   [/^gateway\/sim\//, 'sim'],
+  [/^gateway\/console\//, 'console'],
   [/^infra\/(main|diff|prune)\.ts$/, 'infra main'],
   [/^infra\/stack\.ts$/, 'infra stack'],
   [/^infra\/schema(\.ts$|\/)/, 'infra schema'],
@@ -104,6 +106,8 @@ const LAW: Record<Room, { readonly values: readonly Room[]; readonly types?: rea
     values: ['rank 0', 'rank 1', 'rank 2', 'rank 3', 'rank 4', 'rank 5', 'rank 6', 'sim', 'infra main', 'infra stack']
   },
   sim: { values: ['rank 0'] },
+  // it runs in a browser, which has nothing of the gateway's
+  console: { values: ['console'] },
   'infra main': {
     values: ['infra main', 'infra stack', 'infra schema', 'infra charts', 'infra constructs', 'infra lib']
   },
@@ -153,7 +157,7 @@ export function checkImports(files: readonly SourceFile[]): string[] {
     const room = roomOf(file.path)
     if (room === undefined) return [`${file.path} has no rank in the import law`]
     return readImports(file)
-      .filter(({ target, typeOnly }) => target.endsWith('.ts') && !mayImport(file.path, target, typeOnly))
+      .filter(({ target, typeOnly }) => /\.[jt]s$/.test(target) && !mayImport(file.path, target, typeOnly))
       .map(({ target, typeOnly }) => {
         const what = typeOnly ? 'types of' : 'values of'
         return `${file.path} (${room}) must not import ${what} ${target} (${roomOf(target) ?? 'no rank'})`
@@ -184,7 +188,7 @@ const IMPORTERS: readonly (readonly [string, RegExp])[] = [
   ['@redis/client', /^gateway\/stream\/redis-connection\.ts$/]
 ]
 const WORDS: readonly (readonly [string, RegExp, RegExp])[] = [
-  ['process.env', /\bprocess\.env\b/, /^(gateway\/config\.ts|infra\/main\.ts)$/],
+  ['process.env', /\bprocess\.env\b/, /^(gateway\/config\.ts|gateway\/console\/snippets\.js|infra\/main\.ts)$/],
   ['Date.now', /\bDate\.now\b/, /^gateway\/(app\.ts|main\.ts|cli\/.*)$/],
   ['Math.random', /\bMath\.random\b/, /^gateway\/(app\.ts|main\.ts|cli\/.*)$/]
 ]
@@ -212,8 +216,8 @@ export function checkForm(files: readonly SourceFile[]): string[] {
       lines.length > MAX_FILE_LINES && `has ${lines.length} lines, more than ${MAX_FILE_LINES}`,
       !/^\/\/ \S.*\.$/.test(lines[0] ?? '') && 'does not begin with a // sentence that ends with a period',
       /^\s*(?:export )?(?:declare )?(?:const )?enum \w/m.test(text) && 'has an enum',
-      /(?:^|\/)index\.ts$/.test(path) && 'is a barrel',
-      /(?:^|\/)(?:utils?|common|helpers?)(?:\.ts$|\/)/.test(path) && 'has a name that says nothing'
+      /(?:^|\/)index\.[jt]s$/.test(path) && 'is a barrel',
+      /(?:^|\/)(?:utils?|common|helpers?)(?:\.[jt]s$|\/)/.test(path) && 'has a name that says nothing'
     ]
     return problems.filter((problem) => problem !== false).map((problem) => `${path} ${problem}`)
   })

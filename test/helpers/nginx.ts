@@ -80,16 +80,19 @@ export interface NginxPlace {
   readonly listen: string
   /** The origin of a gateway. */
   readonly upstream: string
+  /** The paths that it takes. @default /v1 */
+  readonly location?: string | undefined
   /** Paths of what it shows to clients. @default it speaks plain HTTP */
   readonly tls?: { readonly certificate: string; readonly key: string }
 }
 
 /** Writes a configuration with `directives` in a location. @returns the arguments for nginx */
-export function configureNginx({ folder, listen, upstream, tls }: NginxPlace, directives: Directives): string[] {
+export function configureNginx(place: NginxPlace, directives: Directives): string[] {
+  const { folder, listen, upstream, location = '/v1', tls } = place
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (kind) => `${kind}_temp_path ${folder}/${kind};`
   )
-  const location = Object.entries(directives).map(([name, value]) => `${name} ${value};`)
+  const lines = Object.entries(directives).map(([name, value]) => `${name} ${value};`)
   const secure = tls === undefined ? '' : `ssl_certificate ${tls.certificate}; ssl_certificate_key ${tls.key};`
   const config = `
     worker_processes 1; daemon off; pid ${folder}/pid; error_log stderr warn;
@@ -99,7 +102,7 @@ export function configureNginx({ folder, listen, upstream, tls }: NginxPlace, di
       map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
       upstream gateway { server ${new URL(upstream).host}; keepalive 16; }
       server { listen ${listen}${tls === undefined ? '' : ' ssl'};
-        location /v1 { proxy_pass http://gateway; ${location.join(' ')} } }
+        location ${location} { proxy_pass http://gateway; ${lines.join(' ')} } }
     }`
   const path = join(folder, 'nginx.conf')
   writeFileSync(path, config)
@@ -107,9 +110,9 @@ export function configureNginx({ folder, listen, upstream, tls }: NginxPlace, di
 }
 
 /** Starts nginx with `directives` in a location over `upstream`, on a free port of the loopback. */
-export async function startNginx(upstream: string, directives: Directives): Promise<ProxyProgram> {
+export async function startNginx(upstream: string, directives: Directives, location?: string): Promise<ProxyProgram> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-nginx-'))
   const port = await freePort()
-  const args = configureNginx({ folder, listen: `127.0.0.1:${port}`, upstream }, directives)
+  const args = configureNginx({ folder, listen: `127.0.0.1:${port}`, upstream, location }, directives)
   return startProxy({ name: 'nginx', path: NGINX ?? 'nginx', args, port, folder, signal: 'SIGTERM' })
 }

@@ -3,7 +3,8 @@ import {
   type ControllerObject,
   IDLE_CONNECTION_SECONDS,
   type ObjectProfile,
-  PUBLIC_PATH,
+  type PublicPath,
+  publicPaths,
   type Route,
   renderHsts,
   type WayIn
@@ -41,15 +42,15 @@ function renderProxy(wayIn: WayIn, { name, host, secretName, annotations }: Rout
           // Peer is who connects; Remote would believe a header.
           ...(allowFrom === undefined ? {} : { ipAllowPolicy: allowFrom.map((cidr) => ({ source: 'Peer', cidr })) })
         },
-        routes: [renderRoute(wayIn)]
+        routes: publicPaths(wayIn).map((path) => renderRoute(wayIn, path))
       }
     }
   }
 }
 
-function renderRoute({ serviceName, port, limits, hsts }: WayIn): object {
+function renderRoute({ serviceName, port, limits, hsts }: WayIn, { path, isExact }: PublicPath): object {
   return {
-    conditions: [{ prefix: PUBLIC_PATH }],
+    conditions: [isExact ? { exact: path } : { prefix: path }],
     services: [{ name: serviceName, port }],
     // Contour passes an upgrade on where it is told to only.
     enableWebsockets: true,

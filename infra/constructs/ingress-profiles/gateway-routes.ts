@@ -1,5 +1,5 @@
 // The Gateway API's own objects: a Gateway with a TLS listener for each host, and an HTTPRoute that sends the API to the gateway.
-import { type ControllerObject, type OriginPods, PUBLIC_PATH, type Route, renderHsts, type WayIn } from './profile.ts'
+import { type ControllerObject, type OriginPods, publicPaths, type Route, renderHsts, type WayIn } from './profile.ts'
 
 const API = 'gateway.networking.k8s.io/v1'
 const GROUP = 'gateway.networking.k8s.io'
@@ -95,7 +95,9 @@ function renderHttpRoute(wayIn: WayIn, route: Route, options: GatewayOptions): C
         hostnames: [route.host],
         rules: [
           {
-            matches: [{ path: { type: 'PathPrefix', value: PUBLIC_PATH } }],
+            matches: publicPaths(wayIn).map(({ path, isExact }) => ({
+              path: { type: isExact ? 'Exact' : 'PathPrefix', value: path }
+            })),
             ...(filters.length === 0 ? {} : { filters }),
             ...(options.timeouts === false ? {} : { timeouts: { request: timeout, backendRequest: timeout } }),
             backendRefs: [{ group: '', kind: 'Service', name: wayIn.serviceName, port: wayIn.port, weight: 1 }]

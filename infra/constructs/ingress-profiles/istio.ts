@@ -3,7 +3,7 @@ import {
   type ControllerObject,
   IDLE_CONNECTION_SECONDS,
   type ObjectProfile,
-  PUBLIC_PATH,
+  publicPaths,
   type Route,
   renderHsts,
   type WayIn
@@ -74,7 +74,9 @@ function renderVirtualService(wayIn: WayIn, { name, host, annotations }: Route):
         gateways: [gateway === undefined ? name : `${gateway.namespace}/${gateway.name}`],
         http: [
           {
-            match: [{ uri: { prefix: PUBLIC_PATH } }],
+            match: publicPaths(wayIn).map(({ path, isExact }) => ({
+              uri: isExact ? { exact: path } : { prefix: path }
+            })),
             route: [{ destination: { host: serviceName, port: { number: port } } }],
             // For a whole answer.
             timeout: `${limits.readTimeoutSeconds}s`,

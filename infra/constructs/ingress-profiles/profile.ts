@@ -48,6 +48,8 @@ export interface WayIn {
   readonly limits: StreamLimits
   /** The region's own host, then the one that it shares with other regions. */
   readonly routes: readonly [Route, ...Route[]]
+  /** Routes the gateway's console, too. @default false */
+  readonly console?: boolean
   /** IngressClass or GatewayClass. @default the profile's */
   readonly className?: string
   /** The Gateway that is attached to. @default one of the region's own, where the profile has Gateways */
@@ -130,8 +132,17 @@ export interface ObjectProfile extends Profile {
 /** One controller, pure: the same way in gives the same strings. */
 export type IngressProfile = AnnotationProfile | ObjectProfile
 
-/** Only the API is routed: health, readiness and metrics stay inside the cluster. */
-export const PUBLIC_PATH = '/v1'
+/** A path that is routed: with everything below it, or exactly. */
+export interface PublicPath {
+  readonly path: string
+  readonly isExact: boolean
+}
+
+/** Only the API is routed, and the console where it is shown: health, readiness and metrics stay inside the cluster. */
+export function publicPaths({ console = false }: Pick<WayIn, 'console'>): readonly PublicPath[] {
+  const api = { path: '/v1', isExact: false }
+  return console ? [api, { path: '/console', isExact: false }, { path: '/', isExact: true }] : [api]
+}
 
 /** Below the gateway's own keep-alive of 75 s, so a connection is never reused at the moment it is closed. */
 export const IDLE_CONNECTION_SECONDS = 60

@@ -12,7 +12,7 @@ import { synthesize } from '../../../infra/main.ts'
 import type { StackInput } from '../../../infra/schema.ts'
 import { EFFECTS } from '../controller-effects.ts'
 import { findSchemaProblems } from '../kubernetes-schema.ts'
-import { find, inTemporaryDirectory, type Manifest, manifestsOf, podOf } from '../stacks.ts'
+import { find, inTemporaryDirectory, type Manifest, manifestsOf, podOf, region } from '../stacks.ts'
 import {
   DRAIN_SECONDS,
   everythingFor,
@@ -50,25 +50,30 @@ function routedBy(manifests: readonly Manifest[]): Routed[] {
     }
     if (kind === 'HTTPRoute') {
       const [{ matches, backendRefs }] = spec.rules
-      return [
-        {
-          host: spec.hostnames[0],
-          path: matches[0].path.value,
-          service: backendRefs[0].name,
-          port: backendRefs[0].port
-        }
-      ]
+      return matches.map(({ path }: Manifest) => ({
+        host: spec.hostnames[0],
+        path: path.value,
+        service: backendRefs[0].name,
+        port: backendRefs[0].port
+      }))
     }
     if (kind === 'HTTPProxy') {
-      const [{ conditions, services }] = spec.routes
-      return [
-        { host: spec.virtualhost.fqdn, path: conditions[0].prefix, service: services[0].name, port: services[0].port }
-      ]
+      return spec.routes.map(({ conditions: [{ prefix, exact }], services: [{ name, port }] }: Manifest) => ({
+        host: spec.virtualhost.fqdn,
+        path: prefix ?? exact,
+        service: name,
+        port
+      }))
     }
     if (kind === 'VirtualService') {
       const [{ match, route }] = spec.http
       const { host, port } = route[0].destination
-      return [{ host: spec.hosts[0], path: match[0].uri.prefix, service: host, port: port.number }]
+      return match.map(({ uri: { prefix, exact } }: Manifest) => ({
+        host: spec.hosts[0],
+        path: prefix ?? exact,
+        service: host,
+        port: port.number
+      }))
     }
     return []
   })
@@ -131,6 +136,16 @@ describe.each(INGRESS_CONTROLLERS)('StreamingIngress through %s', (controller) =
     expect(routedBy(manifests)).toEqual([{ host: 'llm.eu-west.example.com', path: '/v1', service: 'gateway', port }])
     const secret = CONTROLLER_TRAITS[controller].certificate === 'arn' ? undefined : 'llm-tls'
     expect(certificatesOf(manifests)).toEqual({ 'llm.eu-west.example.com': secret })
+  })
+
+  it('routes the console, too, where it is shown: its page, which is no prefix of /metrics, and its files', async () => {
+    const gateway = { ...region().gateway, console: true }
+    const shown = manifestsOf(stackThrough(ingressFor(controller), { gateway }))
+    expect(routedBy(shown).map(({ path }) => path)).toEqual(['/v1', '/console', '/'])
+    const routing = shown.filter(({ kind }) => ['Ingress', 'HTTPRoute', 'HTTPProxy', 'VirtualService'].includes(kind))
+    for (const object of routing) expect(await findSchemaProblems(object)).toEqual([])
+    expect(JSON.stringify(routing)).toMatch(/"path":"\/","pathType":"Exact"|"type":"Exact","value":"\/"|"exact":"\/"/)
+    expect(JSON.parse(find(shown, 'ConfigMap', 'gateway').data['config.json']).console).toBe(true)
   })
 
   it('makes objects that pass strict schema validation, with the least and with everything', async () => {
