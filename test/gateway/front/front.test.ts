@@ -219,6 +219,23 @@ describe('a connection', () => {
     ])
   })
 
+  it('becomes another protocol through Node, with what was sent right behind the request', async () => {
+    const lab = await open()
+    lab.server.on('upgrade', (_request, socket, head) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n')
+      socket.write(head)
+      socket.on('data', (bytes: Buffer) => socket.write(bytes))
+    })
+    const client = dial(lab)
+    client.socket.write(plain())
+    await until('it is answered', () => client.text.endsWith('front'))
+    client.socket.write('GET /v1/responses HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhead ')
+    await until('it is another protocol', () => client.text.endsWith('\r\n\r\nhead '))
+    client.socket.write('more')
+    await until('it echoes', () => client.text.endsWith('head more'))
+    client.socket.destroy()
+  })
+
   it('whose client sends far ahead is not read on until its answer has ended', async () => {
     const lab = await open()
     lab.answersAtOnce = false
