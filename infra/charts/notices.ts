@@ -19,6 +19,7 @@ export function noticeRegion(region: Region, placed: readonly PlacedModel[], ori
     ...noticeScrapes(region),
     ...noticeDeviceGroups(placed),
     ...noticeSurges(region, placed),
+    ...noticeGroupController(region, placed),
     ...noticeExceptions(region),
     ...noticeAdmission(region)
   ]
@@ -92,19 +93,37 @@ function noticeDeviceGroups(placed: readonly PlacedModel[]): string[] {
     )
 }
 
+/** What a placement's rollout follows from. */
+const rollingOf = ({ rollout, replicas, autoscaling }: PlacedModel['placement']) => ({
+  replicas: autoscaling?.minReplicas ?? replicas,
+  ...(rollout === undefined ? {} : { rollout })
+})
+
 /**
  * A sentence for each placed model that is rolled out by surge. Nobody can tell at synth what a cluster has to spare, and a
  * full one lets the rollout wait without an end.
  */
 function noticeSurges({ name: region }: Region, placed: readonly PlacedModel[]): string[] {
-  return placed.flatMap(({ model: { name, accelerator, gpus }, placement: { rollout, replicas, autoscaling } }) => {
+  return placed.flatMap(({ model: { name, accelerator, gpus }, placement }) => {
     const { resource } = profileOf(accelerator)
-    const placed = { replicas: autoscaling?.minReplicas ?? replicas, ...(rollout === undefined ? {} : { rollout }) }
-    if (resource === undefined || rolloutOf(placed) !== 'surge') return []
+    if (resource === undefined || rolloutOf(rollingOf(placement)) !== 'surge') return []
     return [
       `region ${region}: a new version of ${name} starts beside the old one, so ${gpus} of ${resource} have to be free; on a full cluster it waits for them, and the old one serves on. See rollout.`
     ]
   })
+}
+
+/**
+ * A sentence for each placed model of several nodes that is rolled out by surge. An older controller hands `maxUnavailable: 0`
+ * on to a StatefulSet, which an API with its field on refuses (kubernetes-sigs/lws#776): there is no pod, and no event.
+ */
+function noticeGroupController({ name: region }: Region, placed: readonly PlacedModel[]): string[] {
+  return placed
+    .filter(({ model, placement }) => (model.nodes ?? 1) > 1 && rolloutOf(rollingOf(placement)) === 'surge')
+    .map(
+      ({ model }) =>
+        `region ${region}: engines of ${model.name} need LeaderWorkerSet 0.9 or newer from Kubernetes 1.37 on, and wherever MaxUnavailableStatefulSet is on: an older one makes no pod of them.`
+    )
 }
 
 /** A sentence for each exception from Pod Security `restricted`, with what it means for the namespace. */

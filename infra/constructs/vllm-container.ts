@@ -10,6 +10,7 @@ import {
   snapshotPath
 } from '../lib/model-download.ts'
 import { type PodNeed, restrictContainer } from '../lib/pod-security.ts'
+import { countOf, gibibytesOf, resourcesOf } from '../lib/quantity.ts'
 import type { SecretKey } from '../lib/secret.ts'
 import { renderVllmArgs } from '../lib/vllm-flags.ts'
 import { defaultCpu, defaultMemoryGiB } from '../lib/vllm-resources.ts'
@@ -207,12 +208,8 @@ function renderProbes(loadSeconds: number): Pick<k8s.Container, 'startupProbe' |
 
 function renderResources(props: VllmContainerProps): k8s.ResourceRequirements {
   const gpus = props.gpus / (props.nodes ?? 1)
-  const cpu = props.cpu ?? defaultCpu(gpus)
-  const memory = k8s.Quantity.fromString(`${props.memoryGiB ?? defaultMemoryGiB(gpus)}Gi`)
+  const memory = gibibytesOf(props.memoryGiB ?? defaultMemoryGiB(gpus))
   const resource = props.gpuResource ?? profileOf(props.accelerator).resource
-  const devices = resource === undefined ? {} : { [resource]: k8s.Quantity.fromNumber(gpus) }
-  return {
-    requests: { cpu: k8s.Quantity.fromNumber(cpu), memory, ...devices },
-    limits: { cpu: k8s.Quantity.fromNumber(cpu * 2), memory, ...devices }
-  }
+  const devices = resource === undefined ? {} : { [resource]: countOf(gpus) }
+  return resourcesOf(props.cpu ?? defaultCpu(gpus), memory, devices)
 }

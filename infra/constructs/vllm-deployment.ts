@@ -10,6 +10,7 @@ import type { ScaleTarget } from '../lib/keda.ts'
 import { labelsOf, selectorOf } from '../lib/labels.ts'
 import { createLeaderWorkerSet, LEADER_WORKER_SET } from '../lib/leader-worker-set.ts'
 import { restrictPod, shareWithNode } from '../lib/pod-security.ts'
+import { gibibytesOf } from '../lib/quantity.ts'
 import { renderScheduling, type SchedulingProps } from '../lib/scheduling.ts'
 import { allowOneEviction, spreadReplicas } from '../lib/spread.ts'
 import { defaultSharedMemoryGiB } from '../lib/vllm-resources.ts'
@@ -93,7 +94,6 @@ export class VllmDeployment extends Construct {
       spec: {
         // Headless: the name resolves to the pods, so the gateway balances over engines and not over connections.
         clusterIp: 'None',
-        publishNotReadyAddresses: false,
         selector: this.selectorLabels,
         ports: [{ name: 'http', port: this.port, targetPort: k8s.IntOrString.fromString('http') }]
       }
@@ -236,7 +236,7 @@ function renderVolumes({ accelerator, cache, gpus, nodes = 1, sharedMemoryGiB }:
     { name: CACHE_VOLUME, ...cache.source },
     {
       name: SHARED_MEMORY_VOLUME,
-      emptyDir: { medium: 'Memory', sizeLimit: k8s.Quantity.fromString(`${shared}Gi`) }
+      emptyDir: { medium: 'Memory', sizeLimit: gibibytesOf(shared) }
     },
     ...(profileOf(accelerator).hasUser ? [] : [{ name: HOME_VOLUME, emptyDir: {} }])
   ]

@@ -111,6 +111,17 @@ describe('synthesize', () => {
       expect(synthesize(stackOf({ models: [onCpu] }), directory).notices.join('\n')).not.toMatch(/have to be free/)
     )
   })
+
+  it('says which controller engines on several nodes need, where one that is older would make no pod', () => {
+    const noticesOf = (placed: Parameters<typeof placement>[0]) =>
+      inTemporaryDirectory((directory) => {
+        const big = { gpus: 16, nodes: 2, settings: { ...model().settings, tensorParallelSize: 16 } }
+        const regions = [region({ placements: [placement(placed)], cluster: { apis: ['leader-worker-set'] } })]
+        return synthesize(stackOf({ models: [model(big)], regions }), directory).notices.join('\n')
+      })
+    expect(noticesOf({})).toMatch(/engines of llama need LeaderWorkerSet 0\.9/)
+    expect(noticesOf({ replicas: 2 })).not.toMatch(/LeaderWorkerSet/)
+  })
 })
 
 describe('node infra/main.ts', () => {

@@ -2,8 +2,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ControlPlane } from './control-plane.ts'
-import type { Started } from './processes.ts'
-import { eventually } from './processes.ts'
+import type { KubernetesObject } from './kubectl.ts'
+import { eventually, type Started } from './processes.ts'
 import { buildProgram } from './programs.ts'
 import { type PodTimes, stagesOf } from './stages.ts'
 
@@ -72,6 +72,23 @@ function renderNode(pool: NodePool, zone: string, index: number): object {
   }
 }
 
+const isOfNode = ({ key }: { readonly key: string }) => key.startsWith('node.kubernetes.io/')
+
+/** Ready nodes have a taint until their controller has seen it, and pods that are placed before spread over the others. */
+async function waitForNodes({ kubectl }: ControlPlane, count: number, playing: () => Started[]): Promise<void> {
+  const untainted = async () => {
+    for (const process of playing()) process.assertAlive()
+    // raw: kubectl would read and write all of 1,000 nodes at each look
+    const { items } = JSON.parse(await kubectl.run(['get', '--raw=/api/v1/nodes']))
+    return items.filter(({ spec }: KubernetesObject) => !spec.taints?.some(isOfNode)).length
+  }
+  await eventually(`${count} nodes are ready`, async () => (await untainted()) === count, {
+    withinMs: 180_000,
+    everyMs: 1000,
+    state: async () => `${await untainted()} are`
+  })
+}
+
 const range = (count: number) => Array.from({ length: count }, (_, index) => index)
 
 /** Makes the nodes, and waits until the scheduler may use them. They end with the control plane's workshop. */
@@ -98,18 +115,7 @@ export async function startFakeNodes(plane: ControlPlane, options: FakeNodesOpti
     ])
   await kubectl.run(['create', '--filename=-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: nodes }))
   const playing = new Map(zones.map((zone) => [zone, playZone(zone)]))
-  const unready = async () => {
-    for (const process of playing.values()) process.assertAlive()
-    const { items } = await kubectl.get('nodes')
-    return items.filter((node: { spec: { taints?: { key: string }[] } }) =>
-      node.spec.taints?.some(({ key }) => key.startsWith('node.kubernetes.io/'))
-    ).length
-  }
-  await eventually(`${nodes.length} nodes are ready`, async () => (await unready()) === 0, {
-    withinMs: 180_000,
-    everyMs: 500,
-    state: async () => `${await unready()} are not`
-  })
+  await waitForNodes(plane, nodes.length, () => [...playing.values()])
   return {
     names: nodes.map((node) => (node as { metadata: { name: string } }).metadata.name),
     async killZone(zone) {

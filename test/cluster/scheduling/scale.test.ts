@@ -10,6 +10,8 @@ import { apply, objectsOf } from './regions.ts'
 
 /** Nodes of the cluster; a quarter of them have eight GPUs each. */
 const NODES = Number(process.env.SLUICE_CLUSTER_NODES ?? 1000)
+if (!Number.isInteger(NODES / 4) || NODES < 12)
+  throw new Error('SLUICE_CLUSTER_NODES: a multiple of 4, and 12 at least')
 const GPU_NODES = NODES / 4
 const GPUS_PER_NODE = 8
 const ENGINES = GPU_NODES * GPUS_PER_NODE
@@ -41,7 +43,7 @@ describe.skipIf(isSkipped('scheduling'))('a region of the largest size', () => {
   beforeAll(async () => {
     const started = Date.now()
     const gpus = { product: 'NVIDIA-L40S', count: GPUS_PER_NODE }
-    // GPU nodes are as many in each zone as can be: what is left over has a zone of its own
+    // as many in each zone as in the others, or one more
     const shares = ZONES.map((zone, index) => ({ zone, count: Math.floor((GPU_NODES + index) / ZONES.length) }))
     cluster = await startCluster(
       {
