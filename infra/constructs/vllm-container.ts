@@ -88,7 +88,8 @@ export function renderVllmContainer(props: VllmContainerProps, role: EngineRole 
     // A worker has no HTTP server. When it ends the group ends, and when it hangs the leader's liveness fails.
     ...(role === 'worker'
       ? {}
-      : { ports: [{ name: 'http', containerPort: PORTS.engine }], ...renderProbes(loadSeconds) }),
+      : // the protocol is the default, which a LeaderWorkerSet's API would add and kubectl then take for a change
+        { ports: [{ name: 'http', containerPort: PORTS.engine, protocol: 'TCP' }], ...renderProbes(loadSeconds) }),
     // A lifecycle action `sleep` needs Kubernetes 1.30; the image has the program.
     lifecycle: { preStop: { exec: { command: ['sleep', String(preStopSeconds(props.budget, role))] } } },
     resources: renderResources(props),

@@ -9,7 +9,7 @@ export const countOf = (number: number): k8s.Quantity => k8s.Quantity.fromString
 
 /** CPU cores, to the thousandth. */
 export function coresOf(cores: number): k8s.Quantity {
-  const milli = Math.ceil(cores * 1000)
+  const milli = Math.round(cores * 1000)
   return k8s.Quantity.fromString(milli % 1000 === 0 ? `${milli / 1000}` : `${milli}m`)
 }
 

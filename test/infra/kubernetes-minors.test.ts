@@ -58,7 +58,7 @@ describe('the check of fields', () => {
   })
 
   it("takes a container's resources for what they are", () => {
-    expect(engine().spec.template.spec.containers[0].resources.limits['nvidia.com/gpu']).toBe(1)
+    expect(engine().spec.template.spec.containers[0].resources.limits['nvidia.com/gpu']).toBe('1')
     expect(findTooNew(engine(), '1.28')).toEqual([])
   })
 })

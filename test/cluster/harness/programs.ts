@@ -89,6 +89,13 @@ export async function buildProgram(module: string, name: string): Promise<string
   return path
 }
 
+/** Builds what has not been built, one after the other: Go uses all cores by itself. */
+export async function buildAllPrograms(): Promise<void> {
+  for (const [module, names] of Object.entries(PACKAGES)) {
+    for (const name of Object.keys(names)) await buildProgram(module, name)
+  }
+}
+
 /** The folder of a module's sources in Go's module cache, for the files in it: CRDs, a simulator's stages. */
 export async function sourcesOf(module: string, path: string): Promise<string> {
   await runGo(module, ['mod', 'download', path])
