@@ -12,7 +12,8 @@ export async function describePods({ plane, spaces }: Cluster): Promise<string> 
   const { kubectl } = plane
   const list = await kubectl.try(['get', 'pods', '--all-namespaces', '--output=wide'])
   const events = await kubectl.try(['get', 'events', '--namespace', NAMESPACE, '--sort-by=.lastTimestamp'])
-  const { items } = await kubectl.get('pods', '--all-namespaces')
+  const { stdout } = await kubectl.try(['get', 'pods', '--all-namespaces', '--output=json'])
+  const { items } = JSON.parse(stdout || '{ "items": [] }')
   const logs: string[] = []
   for (const { metadata, status } of items.filter(isOfInterest)) {
     const { stdout, stderr } = await kubectl.try(['logs', '-n', metadata.namespace, metadata.name, '--tail=10'])
