@@ -7,7 +7,10 @@ import { NAMESPACE } from './region.ts'
 /** A machine that builds something else meanwhile is slow. */
 const WITHIN_MS = 240_000
 
-/** Pods, the latest events, the last lines of the ingress controller and of each container that is not ready, and of a node's programs that have ended. */
+/**
+ * Pods, the latest events, the last lines of the ingress controller, of each container that is not ready, and of a node's
+ * programs that have ended.
+ */
 export async function describePods({ plane, spaces }: Cluster): Promise<string> {
   const { kubectl } = plane
   const list = await kubectl.try(['get', 'pods', '--all-namespaces', '--output=wide'])
@@ -30,7 +33,7 @@ export async function describePods({ plane, spaces }: Cluster): Promise<string> 
 const isOfInterest = (pod: KubernetesObject): boolean => !isReady(pod) || pod.metadata.namespace === 'traefik'
 
 const isReady = ({ status }: KubernetesObject): boolean =>
-  status.conditions?.some(({ type, status }: KubernetesObject) => type === 'Ready' && status === 'True') ?? false
+  status.conditions?.some((one: KubernetesObject) => one.type === 'Ready' && one.status === 'True') ?? false
 
 const isComplete = ({ spec, status, metadata }: KubernetesObject): boolean =>
   status.observedGeneration === metadata.generation &&
