@@ -33,9 +33,9 @@ const buildah = (...args: string[]) => {
 /** Every file at or below `paths`, which are relative to `root`. */
 function filesBelow(root: string, paths: readonly string[]): string[] {
   return paths.flatMap((path) => {
-    const entries = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.name === path)
-    if (!entries[0]?.isDirectory()) return [join(root, path)]
-    const inner = readdirSync(join(root, path), { withFileTypes: true, recursive: true })
+    const whole = join(root, path)
+    if (!statSync(whole).isDirectory()) return [whole]
+    const inner = readdirSync(whole, { withFileTypes: true, recursive: true })
     return inner.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
   })
 }

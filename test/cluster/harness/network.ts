@@ -43,55 +43,32 @@ async function claimSlot(first: NodeSpace): Promise<AddressPlan> {
   throw new Error(`no wire to ${first.name} could be made in ${SLOTS} tries`, { cause: refusal })
 }
 
+const ip = (command: string) => runProgram(['ip', ...command.split(' ')])
+const ipIn = (space: NodeSpace, command: string) => space.run('ip', ...command.split(' '))
+
 const layWire = (space: NodeSpace, slot: number, index: number) =>
-  runProgram([
-    'ip',
-    'link',
-    'add',
-    wireName(slot, index),
-    'type',
-    'veth',
-    'peer',
-    'name',
-    'eth0',
-    'netns',
-    `${space.pid}`
-  ])
+  ip(`link add ${wireName(slot, index)} type veth peer name eth0 netns ${space.pid}`)
 
 async function connectToOutside(space: NodeSpace, plan: AddressPlan, index: number): Promise<void> {
   const wire = wireName(plan.slot, index)
-  await runProgram(['ip', 'address', 'add', `${plan.outside(index)}/24`, 'dev', wire])
-  await runProgram(['ip', 'link', 'set', wire, 'up'])
-  await space.run('ip', 'address', 'add', `${plan.node(index)}/24`, 'dev', 'eth0')
-  await space.run('ip', 'link', 'set', 'eth0', 'up')
-  await space.run('ip', 'route', 'add', 'default', 'via', plan.outside(index))
+  await ip(`address add ${plan.outside(index)}/24 dev ${wire}`)
+  await ip(`link set ${wire} up`)
+  await ipIn(space, `address add ${plan.node(index)}/24 dev eth0`)
+  await ipIn(space, 'link set eth0 up')
+  await ipIn(space, `route add default via ${plan.outside(index)}`)
   // pods call and are called by their own addresses: nothing between here and them is translated
-  await runProgram(['ip', 'route', 'add', plan.pods(index), 'via', plan.node(index)])
+  await ip(`route add ${plan.pods(index)} via ${plan.node(index)}`)
 }
 
 async function connectToEachOther(one: NodeSpace, other: NodeSpace, plan: AddressPlan): Promise<void> {
-  await runProgram([
-    'ip',
-    'link',
-    'add',
-    'eth1',
-    'netns',
-    `${one.pid}`,
-    'type',
-    'veth',
-    'peer',
-    'name',
-    'eth1',
-    'netns',
-    `${other.pid}`
-  ])
+  await ip(`link add eth1 netns ${one.pid} type veth peer name eth1 netns ${other.pid}`)
   for (const [space, here, there] of [
     [one, 0, 1],
     [other, 1, 0]
   ] as const) {
-    await space.run('ip', 'link', 'set', 'eth1', 'up')
-    await space.run('ip', 'route', 'add', `${plan.node(there)}/32`, 'dev', 'eth1', 'src', plan.node(here))
-    await space.run('ip', 'route', 'add', plan.pods(there), 'via', plan.node(there), 'dev', 'eth1')
+    await ipIn(space, 'link set eth1 up')
+    await ipIn(space, `route add ${plan.node(there)}/32 dev eth1 src ${plan.node(here)}`)
+    await ipIn(space, `route add ${plan.pods(there)} via ${plan.node(there)} dev eth1`)
   }
 }
 

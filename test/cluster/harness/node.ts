@@ -94,8 +94,8 @@ async function startContainerd(space: NodeSpace, plan: AddressPlan, index: numbe
 }
 
 /** Makes an image known under the name that it was built with. */
-export const importImage = (space: NodeSpace, archive: string): Promise<string> =>
-  space.run('ctr', '--address', SOCKET, '--namespace', 'k8s.io', 'images', 'import', '--no-unpack=false', archive)
+const importImage = (space: NodeSpace, archive: string): Promise<string> =>
+  space.run('ctr', '--address', SOCKET, '--namespace', 'k8s.io', 'images', 'import', archive)
 
 async function startKubelet(
   space: NodeSpace,

@@ -1,6 +1,6 @@
 // A client as a program, so that it can run in any network: opens streams, times each token, and tells how each one ended.
 import { readFileSync } from 'node:fs'
-import { request as requestPlain } from 'node:http'
+import { type ClientRequest, type IncomingMessage, request as requestPlain } from 'node:http'
 import { request as requestSecure } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -37,6 +37,9 @@ export type ReaderLine =
 
 const NEWCOMER_TOKENS = 8
 
+/** No stream takes so long, if it goes on at all: one that hangs is a failure, not a wait. */
+const LIMIT_MS = 180_000
+
 interface Progress {
   readonly arrivalsMs: number[]
   tokens: number
@@ -57,21 +60,27 @@ function takeEvent(event: string, progress: Progress, nowMs: number): void {
   progress.tokens = usage?.completion_tokens ?? progress.tokens
 }
 
-async function readStream(order: StreamOrder, tokens: number, onFirst: () => void): Promise<StreamRecord> {
+/** Sends the request. @returns it, and what it is answered with */
+function openStream(order: StreamOrder, tokens: number): { sent: ClientRequest; head: Promise<IncomingMessage> } {
   const { origin, host = new URL(origin).hostname, certificate, key, model } = order
-  const startedMs = performance.now()
-  const progress: Progress = { arrivalsMs: [], tokens: 0, isDone: false }
-  const messages = [{ role: 'user', content: 'Tell me of rivers.' }]
-  const more = { stream: true, stream_options: { include_usage: true }, ignore_eos: true }
   const headers = { host, authorization: `Bearer ${key}`, 'content-type': 'application/json' }
   const tls = certificate === undefined ? {} : { ca: readFileSync(certificate), servername: host }
+  const how = { method: 'POST', headers, agent: false, signal: AbortSignal.timeout(LIMIT_MS), ...tls } as const
   const send = origin.startsWith('https:') ? requestSecure : requestPlain
-  const sent = send(`${origin}/v1/chat/completions`, { method: 'POST', headers, agent: false, ...tls })
+  const sent = send(`${origin}/v1/chat/completions`, how)
+  const head = new Promise<IncomingMessage>((resolve, reject) => sent.once('response', resolve).once('error', reject))
+  const messages = [{ role: 'user', content: 'Tell me of rivers.' }]
+  const more = { stream: true, stream_options: { include_usage: true }, ignore_eos: true }
+  sent.end(JSON.stringify({ model, messages, max_tokens: tokens, ...more }))
+  return { sent, head }
+}
+
+async function readStream(order: StreamOrder, tokens: number, onFirst: () => void): Promise<StreamRecord> {
+  const startedMs = performance.now()
+  const progress: Progress = { arrivalsMs: [], tokens: 0, isDone: false }
+  const { sent, head } = openStream(order, tokens)
   try {
-    const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
-      sent.once('response', resolve).once('error', reject)
-      sent.end(JSON.stringify({ model, messages, max_tokens: tokens, ...more }))
-    })
+    const response = await head
     if (response.statusCode !== 200) throw new Error(`${response.statusCode}: ${await text(response)}`)
     let rest = ''
     for await (const chunk of response.setEncoding('utf8')) {
@@ -84,11 +93,8 @@ async function readStream(order: StreamOrder, tokens: number, onFirst: () => voi
     if (progress.tokens !== tokens) throw new Error(`it ended after ${progress.tokens} of ${tokens} tokens`)
     return { ...progress, failure: '' }
   } catch (cause) {
-    const atMs = Math.round(performance.now() - startedMs)
-    return {
-      ...progress,
-      failure: `at ${atMs} ms, after ${progress.arrivalsMs.length} pieces: ${(cause as Error).message}`
-    }
+    const when = `at ${Math.round(performance.now() - startedMs)} ms, after ${progress.arrivalsMs.length} pieces`
+    return { ...progress, failure: `${when}: ${(cause as Error).message}` }
   } finally {
     sent.destroy()
   }

@@ -1,3 +1,4 @@
+// How long it takes until a gateway knows what an EndpointSlice says.
 import { join } from 'node:path'
 import { PATHS, PORTS } from '../../../gateway/contract.ts'
 import type { Cluster } from '../harness/cluster.ts'

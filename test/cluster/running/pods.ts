@@ -7,12 +7,16 @@ import { NAMESPACE } from './region.ts'
 /** A machine that builds something else meanwhile is slow. */
 const WITHIN_MS = 240_000
 
-/** Pods, the latest events, the last lines of the ingress controller and of each container that is not ready, and of a node's programs that have ended. */
+/**
+ * Pods, the latest events, the last lines of the ingress controller, of each container that is not ready, and of a node's
+ * programs that have ended.
+ */
 export async function describePods({ plane, spaces }: Cluster): Promise<string> {
   const { kubectl } = plane
   const list = await kubectl.try(['get', 'pods', '--all-namespaces', '--output=wide'])
   const events = await kubectl.try(['get', 'events', '--namespace', NAMESPACE, '--sort-by=.lastTimestamp'])
-  const { items } = await kubectl.get('pods', '--all-namespaces')
+  const { stdout } = await kubectl.try(['get', 'pods', '--all-namespaces', '--output=json'])
+  const { items } = JSON.parse(stdout || '{ "items": [] }')
   const logs: string[] = []
   for (const { metadata, status } of items.filter(isOfInterest)) {
     const { stdout, stderr } = await kubectl.try(['logs', '-n', metadata.namespace, metadata.name, '--tail=10'])
@@ -29,7 +33,7 @@ export async function describePods({ plane, spaces }: Cluster): Promise<string> 
 const isOfInterest = (pod: KubernetesObject): boolean => !isReady(pod) || pod.metadata.namespace === 'traefik'
 
 const isReady = ({ status }: KubernetesObject): boolean =>
-  status.conditions?.some(({ type, status }: KubernetesObject) => type === 'Ready' && status === 'True') ?? false
+  status.conditions?.some((one: KubernetesObject) => one.type === 'Ready' && one.status === 'True') ?? false
 
 const isComplete = ({ spec, status, metadata }: KubernetesObject): boolean =>
   status.observedGeneration === metadata.generation &&

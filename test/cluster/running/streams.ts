@@ -77,7 +77,7 @@ function paceOf(streams: readonly StreamRecord[]): Pace {
   const failures = failuresOf(streams)
   if (failures.length > 0) throw new Error(`a stream to be measured was cut: ${failures[0]}`)
   const gaps = streams.flatMap(gapsOf).sort((a, b) => a - b)
-  return { medianMs: quantile(gaps, 0.5), p95Ms: quantile(gaps, 0.95) }
+  return { medianMs: Math.round(quantile(gaps, 0.5)), p95Ms: Math.round(quantile(gaps, 0.95)) }
 }
 
 /**
