@@ -31,20 +31,14 @@ export interface App {
 
 const now = () => performance.now()
 const newSecret = () => randomBytes(32)
+const sources = { now, nowEpochMs: Date.now, newUuid: randomUUID, newSecret }
 
 export function createApp(settings: Settings, log: Logger): App {
   const { config } = settings
   let phase: Phase = 'serving'
   const states = createStates(settings, log)
   const readiness = () => judgeReadiness(config, states.pool, phase)
-  const clients = serveClients(settings, states, log, {
-    phase: () => phase,
-    readiness,
-    now,
-    nowEpochMs: Date.now,
-    newUuid: randomUUID,
-    newSecret
-  })
+  const clients = serveClients(settings, states, log, { ...sources, phase: () => phase, readiness })
   const stops = config.pools.map((pool) => discover(pool, settings, states, log))
   const close = async () => {
     for (const stop of stops) stop()
