@@ -98,12 +98,10 @@ const MIN_SIGNING_KEY_CHARS = 32
 
 function readStreamSecrets({ streams }: Config, environment: Environment): StreamSecrets {
   const { signingKeyFile, redis } = streams
-  const read = (name: keyof typeof ENV, file: string | undefined, what: string) => {
-    const given = environment[ENV[name]]?.trim()
-    return given || file === undefined ? given || undefined : readText(file, what).trim()
-  }
-  const key = read('signingKey', signingKeyFile, 'signing key of streams')
-  const redisUrl = read('redisUrl', redis.urlFile, 'Redis URL of streams')
+  const read = (variable: string, file: string | undefined, what: string) =>
+    environment[variable]?.trim() || (file === undefined ? undefined : readText(file, what).trim())
+  const key = read(ENV.signingKey, signingKeyFile, 'signing key of streams')
+  const redisUrl = read(ENV.redisUrl, redis.urlFile, 'Redis URL of streams')
   const problems: string[] = []
   if (key !== undefined && key.length < MIN_SIGNING_KEY_CHARS)
     problems.push(

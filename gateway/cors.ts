@@ -2,9 +2,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { HEADERS } from './contract.ts'
 
-const EXPOSED = [HEADERS.requestId, HEADERS.maxTokens, HEADERS.stream, 'location', 'retry-after', 'server-timing'].join(
-  ', '
-)
+const { requestId, maxTokens, stream } = HEADERS
+const EXPOSED = [requestId, maxTokens, stream, 'location', 'retry-after', 'server-timing'].join(', ')
 const METHODS = 'GET, HEAD, POST, DELETE'
 /** How long a browser may keep the answer to its preflight, in seconds. */
 const MAX_AGE_SECONDS = 600

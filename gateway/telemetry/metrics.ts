@@ -102,6 +102,11 @@ function createJournalMetrics(registry: Registry): Pick<Metrics, 'endJournal' | 
   const ended = counter(METRICS.journalsEnded, 'Resumable streams by how they ended.', ['state'])
   const views = counter(METRICS.views, 'Visits of readers to resumable streams.', ['end', 'resumed'])
   const sharing = counter(METRICS.sharingErrors, 'What Redis could not do for resumable streams.', [])
+  // a rate needs the zero before the first one
+  for (const state of ['complete', 'failed', 'cancelled']) ended.series(state).add(0)
+  for (const end of ['complete', 'left', 'cut'])
+    for (const resumed of ['false', 'true']) views.series(end, resumed).add(0)
+  sharing.series().add(0)
   return {
     endJournal: (state) => ended.series(state).add(1),
     endView: (end, resumed) => views.series(end, String(resumed)).add(1),

@@ -115,7 +115,7 @@ describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debi
         (await visit(second.address, path, { headers: key === undefined ? {} : { authorization: `Bearer ${key}` } }))
           .status
       expect(await status(`/v1/streams/${id}`, SMALL_KEY)).toBe(404)
-      expect(await status(url.replace(/signature=./, 'signature=-'))).toBe(403)
+      expect(await status(url.slice(0, -8))).toBe(403)
       expect(await status(`/v1/streams/${id}`, KEY)).toBe(200)
     })
 
