@@ -90,7 +90,7 @@ const enginesSchema = z.union(
       dns: z.strictObject({
         host: z.hostname(),
         port: z.int().min(1).max(65535).default(PORTS.engine),
-        refreshMs: z.int().min(100).max(600_000).default(1_000)
+        refreshMs: z.int().min(100).max(600_000).default(500)
       })
     })
   ],

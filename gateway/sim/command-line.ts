@@ -18,7 +18,8 @@ const FLAGS = {
   'api-key': { type: 'string' },
   'shutdown-timeout': { type: 'string' },
   'sse-keep-alive-interval': { type: 'string' },
-  'sim-faults': { type: 'string' }
+  'sim-faults': { type: 'string' },
+  'sim-inter-token-ms': { type: 'string' }
 } as const
 
 /** A flag that may take several values takes all words up to the next flag; a flag of `parseArgs` takes one. */
@@ -60,6 +61,7 @@ export function readCommandLine(args: readonly string[], onIgnored: (flag: strin
     const value = readCount(name, text(name))
     return value === undefined ? undefined : value * factor
   }
+  const interTokenMs = count('sim-inter-token-ms')
   const names = (values['served-model-name'] ?? []) as string[]
   const options: { [Name in keyof SimOptions]: SimOptions[Name] | undefined } = {
     models: names.length > 0 ? names : [text('model') ?? positionals[0] ?? ''].filter(Boolean),
@@ -74,6 +76,7 @@ export function readCommandLine(args: readonly string[], onIgnored: (flag: strin
     apiKey: text('api-key'),
     shutdownTimeoutMs: count('shutdown-timeout', 1000),
     sseKeepAliveMs: count('sse-keep-alive-interval', 1000),
+    pace: interTokenMs === undefined ? undefined : { interTokenMs },
     faults: parseFaults(text('sim-faults') ?? '')
   }
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as unknown as SimOptions

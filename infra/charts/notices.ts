@@ -1,5 +1,6 @@
 // What a stack's manifests take for granted of the cluster, and what of the stack is left unused.
 import type { Origin } from '../constructs/ingress-profiles/profile.ts'
+import { rolloutOf } from '../constructs/vllm-deployment.ts'
 import { profileOf } from '../lib/accelerators.ts'
 import { isBucket, isRepository } from '../lib/vllm-settings.ts'
 import { ADMISSION_MINOR, admissionOf } from '../schema/admission.ts'
@@ -17,6 +18,8 @@ export function noticeRegion(region: Region, placed: readonly PlacedModel[], ori
     ...noticeSource(region, placed),
     ...noticeScrapes(region),
     ...noticeDeviceGroups(placed),
+    ...noticeSurges(region, placed),
+    ...noticeGroupController(region, placed),
     ...noticeExceptions(region),
     ...noticeAdmission(region)
   ]
@@ -87,6 +90,39 @@ function noticeDeviceGroups(placed: readonly PlacedModel[]): string[] {
     .map(
       ({ model }) =>
         `model ${model.name}: user 2000 must be allowed to open the nodes' /dev/dri and /dev/kfd; give deviceGroups the number that \`getent group render\` says there, or open them by a udev rule.`
+    )
+}
+
+/** What a placement's rollout follows from. */
+const rollingOf = ({ rollout, replicas, autoscaling }: PlacedModel['placement']) => ({
+  replicas: autoscaling?.minReplicas ?? replicas,
+  ...(rollout === undefined ? {} : { rollout })
+})
+
+/**
+ * A sentence for each placed model that is rolled out by surge. Nobody can tell at synth what a cluster has to spare, and a
+ * full one lets the rollout wait without an end.
+ */
+function noticeSurges({ name: region }: Region, placed: readonly PlacedModel[]): string[] {
+  return placed.flatMap(({ model: { name, accelerator, gpus }, placement }) => {
+    const { resource } = profileOf(accelerator)
+    if (resource === undefined || rolloutOf(rollingOf(placement)) !== 'surge') return []
+    return [
+      `region ${region}: a new version of ${name} starts beside the old one, so ${gpus} of ${resource} have to be free; on a full cluster it waits for them, and the old one serves on. See rollout.`
+    ]
+  })
+}
+
+/**
+ * A sentence for each placed model of several nodes that is rolled out by surge. An older controller hands `maxUnavailable: 0`
+ * on to a StatefulSet, which an API with its field on refuses (kubernetes-sigs/lws#776): there is no pod, and no event.
+ */
+function noticeGroupController({ name: region }: Region, placed: readonly PlacedModel[]): string[] {
+  return placed
+    .filter(({ model, placement }) => (model.nodes ?? 1) > 1 && rolloutOf(rollingOf(placement)) === 'surge')
+    .map(
+      ({ model }) =>
+        `region ${region}: engines of ${model.name} need LeaderWorkerSet 0.9 or newer from Kubernetes 1.37 on, and wherever MaxUnavailableStatefulSet is on: an older one makes no pod of them.`
     )
 }
 

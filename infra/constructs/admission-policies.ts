@@ -37,6 +37,9 @@ export class AdmissionPolicies extends Construct {
       spec: {
         failurePolicy: 'Fail',
         matchConstraints: {
+          // Defaults, but the API server owns all of this or nothing of it: what it adds would conflict with an apply.
+          matchPolicy: 'Equivalent',
+          objectSelector: {},
           // On the policy itself, so that no other binding can widen it.
           namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
           resourceRules: rules.resourceRules

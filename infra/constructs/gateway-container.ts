@@ -3,6 +3,7 @@ import { posix } from 'node:path'
 import { k8s } from 'cdk8s-plus-28'
 import { ENV, FILES, PATHS, PORTS } from '../../gateway/contract.ts'
 import { restrictContainer } from '../lib/pod-security.ts'
+import { mebibytesOf, resourcesOf } from '../lib/quantity.ts'
 import type { SecretKey } from '../lib/secret.ts'
 
 /** Properties of the gateway's container. */
@@ -49,8 +50,6 @@ export function renderFiles(
 
 /** Renders the container `gateway`. */
 export function renderGatewayContainer(props: GatewayContainerProps): k8s.Container {
-  const cpu = props.cpu ?? 1
-  const memory = k8s.Quantity.fromString(`${props.memoryMiB ?? 1024}Mi`)
   const get = (path: string) => ({ httpGet: { path, port: k8s.IntOrString.fromString('http') } })
   return {
     name: 'gateway',
@@ -62,10 +61,7 @@ export function renderGatewayContainer(props: GatewayContainerProps): k8s.Contai
     readinessProbe: { ...get(PATHS.ready), periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
     // A restart cuts every stream: half a minute of silence comes first.
     livenessProbe: { ...get(PATHS.health), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
-    resources: {
-      requests: { cpu: k8s.Quantity.fromNumber(cpu), memory },
-      limits: { cpu: k8s.Quantity.fromNumber(cpu * 2), memory }
-    },
+    resources: resourcesOf(props.cpu ?? 1, mebibytesOf(props.memoryMiB ?? 1024)),
     securityContext: restrictContainer({ readOnlyRoot: true }),
     volumeMounts: [{ name: FILES_VOLUME, mountPath: FILES_DIRECTORY, readOnly: true }]
   }

@@ -3,6 +3,7 @@ import { Chart, JsonPatch } from 'cdk8s'
 import { k8s } from 'cdk8s-plus-28'
 import { Construct } from 'constructs'
 import { labelsOf } from '../lib/labels.ts'
+import { gibibytesOf } from '../lib/quantity.ts'
 
 /** Who downloads the weights before an engine starts, which then runs offline and can't change them. */
 export interface WarmUp {
@@ -86,7 +87,7 @@ export class ModelCache extends Construct implements IModelCache {
 
   /** No cache beyond the pod's life: every start loads the model anew. The size is in GiB. */
   static fromEmptyDir(sizeGiB: number): IModelCache {
-    return { source: { emptyDir: { sizeLimit: gibibytes(sizeGiB) } } }
+    return { source: { emptyDir: { sizeLimit: gibibytesOf(sizeGiB) } } }
   }
 
   /**
@@ -94,7 +95,7 @@ export class ModelCache extends Construct implements IModelCache {
    * `sizeGiB` bounds what it compiles, which ends with the pod.
    */
   static fromImage(reference: string, sizeGiB: number): IModelCache {
-    return { source: { emptyDir: { sizeLimit: gibibytes(sizeGiB) } }, modelImage: reference }
+    return { source: { emptyDir: { sizeLimit: gibibytesOf(sizeGiB) } }, modelImage: reference }
   }
 
   /** The nodes' own disks; each node loads a model once. */
@@ -109,7 +110,7 @@ export class ModelCache extends Construct implements IModelCache {
       spec: {
         accessModes: [props.accessMode ?? 'ReadWriteMany'],
         ...(props.storageClassName === undefined ? {} : { storageClassName: props.storageClassName }),
-        resources: { requests: { storage: gibibytes(props.sizeGiB) } }
+        resources: { requests: { storage: gibibytesOf(props.sizeGiB) } }
       }
     })
     this.source = { persistentVolumeClaim: { claimName: props.name } }
@@ -128,20 +129,20 @@ class HostPathCache extends Construct implements IModelCache {
 
   constructor(scope: Construct, id: string, props: HostPathCacheProps) {
     super(scope, id)
-    const storage = { storage: gibibytes(props.sizeGiB ?? 500) }
+    const storage = { storage: gibibytesOf(props.sizeGiB ?? 500) }
     const labels = cacheLabels(props.name)
     const namespace = Chart.of(this).namespace
     const volumeName = namespace === undefined ? props.name : `${namespace}-${props.name}`
-    // The empty class keeps a default provisioner from answering the claim.
-    const spec = { accessModes: ['ReadWriteMany'], storageClassName: '' }
+    const accessModes = ['ReadWriteMany']
     new k8s.KubePersistentVolumeClaim(this, 'Resource', {
       metadata: { name: props.name, labels },
-      spec: { ...spec, volumeName, resources: { requests: storage } }
+      // The empty class keeps a default provisioner from answering the claim.
+      spec: { accessModes, storageClassName: '', volumeName, resources: { requests: storage } }
     })
     const volume = new k8s.KubePersistentVolume(this, 'Volume', {
       metadata: { name: volumeName, labels },
       spec: {
-        ...spec,
+        accessModes,
         capacity: storage,
         persistentVolumeReclaimPolicy: 'Retain',
         hostPath: { path: props.path, type: 'Directory' },
@@ -158,8 +159,4 @@ class HostPathCache extends Construct implements IModelCache {
 
 function cacheLabels(name: string): Record<string, string> {
   return labelsOf({ name: 'model-cache', instance: name, component: 'model-cache' })
-}
-
-function gibibytes(size: number): k8s.Quantity {
-  return k8s.Quantity.fromString(`${size}Gi`)
 }

@@ -14,6 +14,7 @@ import {
   waitCommand
 } from '../lib/model-download.ts'
 import { type PodNeed, restrictContainer, restrictPod } from '../lib/pod-security.ts'
+import { gibibytesOf, mebibytesOf, resourcesOf } from '../lib/quantity.ts'
 import { renderScheduling, type SchedulingProps } from '../lib/scheduling.ts'
 import type { SecretKey } from '../lib/secret.ts'
 import type { VllmSettings } from '../lib/vllm-settings.ts'
@@ -66,7 +67,7 @@ export function renderWarmUp(props: ModelWarmUpProps): k8s.Container[] {
       imagePullPolicy: 'IfNotPresent',
       command: waitCommand(downloadsOf(props.settings, props.adapters)),
       env: Object.entries(NO_GPU).map(([name, value]) => ({ name, value })),
-      resources: renderResources(0.1, '64Mi'),
+      resources: resourcesOf(0.1, mebibytesOf(64)),
       securityContext: restrictContainer({ readOnlyRoot: true, needs: userNeedOf(props) }),
       volumeMounts: [
         {
@@ -149,16 +150,8 @@ function renderDownload(props: ModelWarmUpProps, needs: readonly PodNeed[] = [])
         ? []
         : [{ name: 'HF_TOKEN', valueFrom: { secretKeyRef: { name: hfTokenSecret.name, key: hfTokenSecret.key } } }])
     ],
-    resources: renderResources(1, '4Gi'),
+    resources: resourcesOf(1, gibibytesOf(4)),
     securityContext: restrictContainer({ readOnlyRoot: false, needs }),
     volumeMounts: [{ name: CACHE_VOLUME, mountPath: CACHE_DIRECTORY }]
-  }
-}
-
-function renderResources(cpu: number, memory: string): k8s.ResourceRequirements {
-  const size = k8s.Quantity.fromString(memory)
-  return {
-    requests: { cpu: k8s.Quantity.fromNumber(cpu), memory: size },
-    limits: { cpu: k8s.Quantity.fromNumber(cpu * 2), memory: size }
   }
 }

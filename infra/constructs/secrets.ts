@@ -27,6 +27,9 @@ export class Secrets extends Construct {
   }
 }
 
+/** Written out: what the API server adds to an entry of a list looks like a change at every apply. */
+const REMOTE_DEFAULTS = { conversionStrategy: 'Default', decodingStrategy: 'None', metadataPolicy: 'None' }
+
 /** https://external-secrets.io/latest/api/externalsecret/ */
 function renderExternal({ name, type, store, refreshMinutes, data }: Source<'external-secrets'>) {
   return {
@@ -42,7 +45,10 @@ function renderExternal({ name, type, store, refreshMinutes, data }: Source<'ext
         deletionPolicy: 'Retain',
         ...(type === 'Opaque' ? {} : { template: { type } })
       },
-      data: Object.entries(data).map(([secretKey, remoteRef]) => ({ secretKey, remoteRef }))
+      data: Object.entries(data).map(([secretKey, remoteRef]) => ({
+        secretKey,
+        remoteRef: { ...REMOTE_DEFAULTS, ...remoteRef }
+      }))
     }
   }
 }

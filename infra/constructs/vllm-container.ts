@@ -10,6 +10,7 @@ import {
   snapshotPath
 } from '../lib/model-download.ts'
 import { type PodNeed, restrictContainer } from '../lib/pod-security.ts'
+import { countOf, gibibytesOf, resourcesOf } from '../lib/quantity.ts'
 import type { SecretKey } from '../lib/secret.ts'
 import { renderVllmArgs } from '../lib/vllm-flags.ts'
 import { defaultCpu, defaultMemoryGiB } from '../lib/vllm-resources.ts'
@@ -87,7 +88,8 @@ export function renderVllmContainer(props: VllmContainerProps, role: EngineRole 
     // A worker has no HTTP server. When it ends the group ends, and when it hangs the leader's liveness fails.
     ...(role === 'worker'
       ? {}
-      : { ports: [{ name: 'http', containerPort: PORTS.engine }], ...renderProbes(loadSeconds) }),
+      : // the protocol is the default, which a LeaderWorkerSet's API would add and kubectl then take for a change
+        { ports: [{ name: 'http', containerPort: PORTS.engine, protocol: 'TCP' }], ...renderProbes(loadSeconds) }),
     // A lifecycle action `sleep` needs Kubernetes 1.30; the image has the program.
     lifecycle: { preStop: { exec: { command: ['sleep', String(preStopSeconds(props.budget, role))] } } },
     resources: renderResources(props),
@@ -207,12 +209,8 @@ function renderProbes(loadSeconds: number): Pick<k8s.Container, 'startupProbe' |
 
 function renderResources(props: VllmContainerProps): k8s.ResourceRequirements {
   const gpus = props.gpus / (props.nodes ?? 1)
-  const cpu = props.cpu ?? defaultCpu(gpus)
-  const memory = k8s.Quantity.fromString(`${props.memoryGiB ?? defaultMemoryGiB(gpus)}Gi`)
+  const memory = gibibytesOf(props.memoryGiB ?? defaultMemoryGiB(gpus))
   const resource = props.gpuResource ?? profileOf(props.accelerator).resource
-  const devices = resource === undefined ? {} : { [resource]: k8s.Quantity.fromNumber(gpus) }
-  return {
-    requests: { cpu: k8s.Quantity.fromNumber(cpu), memory, ...devices },
-    limits: { cpu: k8s.Quantity.fromNumber(cpu * 2), memory, ...devices }
-  }
+  const devices = resource === undefined ? {} : { [resource]: countOf(gpus) }
+  return resourcesOf(props.cpu ?? defaultCpu(gpus), memory, devices)
 }

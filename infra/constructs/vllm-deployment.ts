@@ -10,6 +10,7 @@ import type { ScaleTarget } from '../lib/keda.ts'
 import { labelsOf, selectorOf } from '../lib/labels.ts'
 import { createLeaderWorkerSet, LEADER_WORKER_SET } from '../lib/leader-worker-set.ts'
 import { restrictPod, shareWithNode } from '../lib/pod-security.ts'
+import { gibibytesOf } from '../lib/quantity.ts'
 import { renderScheduling, type SchedulingProps } from '../lib/scheduling.ts'
 import { allowOneEviction, spreadReplicas } from '../lib/spread.ts'
 import { defaultSharedMemoryGiB } from '../lib/vllm-resources.ts'
@@ -96,7 +97,6 @@ export class VllmDeployment extends Construct {
       spec: {
         // Headless: the name resolves to the pods, so the gateway balances over engines and not over connections.
         clusterIp: 'None',
-        publishNotReadyAddresses: false,
         selector: this.selectorLabels,
         ports: [{ name: 'http', port: this.port, targetPort: k8s.IntOrString.fromString('http') }]
       }
@@ -135,7 +135,7 @@ function createDeployment(scope: Construct, props: VllmDeploymentProps, metadata
  */
 function createGroups(scope: Construct, props: VllmDeploymentProps, metadata: Metadata): ScaleTarget {
   const replicas = props.replicas ?? 1
-  const [maxSurge, maxUnavailable] = BUDGETS[props.rollout ?? defaultRollout(replicas)]
+  const [maxSurge, maxUnavailable] = BUDGETS[rolloutOf(props)]
   const worker = workerIdentity(props)
   const name = `${props.name}-lws`
   createLeaderWorkerSet(scope, 'Resource', {
@@ -174,7 +174,10 @@ const workerIdentity = ({ name, image }: VllmDeploymentProps) =>
 const imagesOf = ({ cache }: VllmDeploymentProps): ImageVolumes =>
   cache.modelImage === undefined ? {} : { [MODEL_IMAGE_VOLUME]: cache.modelImage }
 
-const defaultRollout = (replicas: number): Rollout => (replicas > 1 ? 'in-place' : 'surge')
+/** How engines are rolled out, where their placement does not say it, too. */
+export function rolloutOf({ rollout, replicas = 1 }: Pick<VllmDeploymentProps, 'rollout' | 'replicas'>): Rollout {
+  return rollout ?? (replicas > 1 ? 'in-place' : 'surge')
+}
 
 /** Replicas beyond the wanted ones, and short of them, while a new version replaces the old one. */
 const BUDGETS = { surge: [1, 0], 'in-place': [0, 1], recreate: [0, '100%'] } as const
@@ -187,7 +190,7 @@ function renderRollout(
   props: VllmDeploymentProps
 ): Pick<k8s.DeploymentSpec, 'replicas' | 'strategy' | 'progressDeadlineSeconds' | 'revisionHistoryLimit'> {
   const replicas = props.replicas ?? 1
-  const rollout = props.rollout ?? defaultRollout(replicas)
+  const rollout = rolloutOf(props)
   return {
     ...(props.autoscaled ? {} : { replicas }),
     revisionHistoryLimit: 3,
@@ -238,7 +241,7 @@ function renderVolumes({ accelerator, cache, gpus, nodes = 1, sharedMemoryGiB }:
     { name: CACHE_VOLUME, ...cache.source },
     {
       name: SHARED_MEMORY_VOLUME,
-      emptyDir: { medium: 'Memory', sizeLimit: k8s.Quantity.fromString(`${shared}Gi`) }
+      emptyDir: { medium: 'Memory', sizeLimit: gibibytesOf(shared) }
     },
     ...(profileOf(accelerator).hasUser ? [] : [{ name: HOME_VOLUME, emptyDir: {} }])
   ]

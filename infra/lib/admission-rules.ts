@@ -8,6 +8,8 @@ export interface ResourceRule {
   readonly apiVersions: readonly string[]
   readonly operations: readonly ('CREATE' | 'UPDATE')[]
   readonly resources: readonly string[]
+  /** Written out, and so is what else has a default there: left out it looks like a change at every apply. */
+  readonly scope: '*'
 }
 
 /** A name for an expression, which later expressions read as `variables.<name>`. */
@@ -37,7 +39,8 @@ const on = (group: string, ...resources: string[]): ResourceRule => ({
   apiGroups: [group],
   apiVersions: ['v1'],
   operations: OPERATIONS,
-  resources
+  resources,
+  scope: '*'
 })
 
 /** A digest, or a tag that is none of those that move: what `findImageProblem` says of an image, for any pod. */

@@ -30,7 +30,7 @@ export interface LeaderWorkerSetProps {
 export function createLeaderWorkerSet(scope: Construct, id: string, props: LeaderWorkerSetProps): ApiObject {
   const template = (pod: k8s.PodTemplateSpec) => {
     const json = k8s.toJson_PodTemplateSpec(pod)
-    return spellFractions({ ...json, spec: addImageVolumes(json?.spec ?? {}, props.images) })
+    return { ...json, spec: addImageVolumes(json?.spec ?? {}, props.images) }
   }
   return new ApiObject(scope, id, {
     ...LEADER_WORKER_SET,
@@ -51,12 +51,4 @@ export function createLeaderWorkerSet(scope: Construct, id: string, props: Leade
       }
     }
   })
-}
-
-/** A quantity in a CRD is an integer or a string (`x-kubernetes-int-or-string`): there the API server refuses 0.5. */
-function spellFractions(value: unknown): unknown {
-  if (typeof value === 'number') return Number.isInteger(value) ? value : String(value)
-  if (Array.isArray(value)) return value.map(spellFractions)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, spellFractions(inner)]))
 }

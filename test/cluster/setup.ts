@@ -3,8 +3,8 @@ import { findTiers } from './tiers.ts'
 
 /** Called by vitest, once. */
 export default function setup(): void {
-  const told = findTiers().map(({ name, lacks }) =>
-    lacks === undefined ? `${name} runs` : `${name} does not: ${lacks}`
+  const told = findTiers().map(({ name, on, lacks }) =>
+    lacks === undefined ? `${name} runs${on === undefined ? '' : ` on ${on}`}` : `${name} does not: ${lacks}`
   )
   process.stderr.write(`cluster tiers: ${told.join('; ')}\n`)
 }

@@ -95,6 +95,12 @@ describe('a configuration', () => {
     })
   })
 
+  it('looks for engines more than once a second, so that none is unknown for so long', () => {
+    const { pools } = parse({ pools: [{ ...POOL, engines: { dns: { host: 'engines.models.svc' } } }] })
+    const engines = pools[0]?.engines
+    expect(engines !== undefined && 'dns' in engines && engines.dns.refreshMs).toBeLessThan(1000)
+  })
+
   it('is frozen all the way down', () => {
     const { pools, budget } = parse()
     expect([budget, pools, pools[0], pools[0]?.models[0]].every(Object.isFrozen)).toBe(true)

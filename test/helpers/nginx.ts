@@ -63,29 +63,43 @@ export function f5Directives(annotations: Readonly<Record<string, string>>): Dir
   return directives
 }
 
-/** Starts nginx with `directives` in a location over `upstream`, on a free port of the loopback. */
-export async function startNginx(upstream: string, directives: Directives): Promise<ProxyProgram> {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-nginx-'))
-  const port = await freePort()
+/** Where an nginx is, and what it is in front of. */
+export interface NginxPlace {
+  /** For its files. */
+  readonly folder: string
+  /** What it listens on, `127.0.0.1:8080`. */
+  readonly listen: string
+  /** The origin of a gateway. */
+  readonly upstream: string
+  /** Paths of what it shows to clients. @default it speaks plain HTTP */
+  readonly tls?: { readonly certificate: string; readonly key: string }
+}
+
+/** Writes a configuration with `directives` in a location. @returns the arguments for nginx */
+export function configureNginx({ folder, listen, upstream, tls }: NginxPlace, directives: Directives): string[] {
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (kind) => `${kind}_temp_path ${folder}/${kind};`
   )
   const location = Object.entries(directives).map(([name, value]) => `${name} ${value};`)
+  const secure = tls === undefined ? '' : `ssl_certificate ${tls.certificate}; ssl_certificate_key ${tls.key};`
   const config = `
     worker_processes 1; daemon off; pid ${folder}/pid; error_log stderr warn;
     events { worker_connections 256; }
     http {
-      access_log off; ${temp.join(' ')}
+      access_log off; ${temp.join(' ')} ${secure}
       upstream gateway { server ${new URL(upstream).host}; keepalive 16; }
-      server { listen 127.0.0.1:${port}; location /v1 { proxy_pass http://gateway; proxy_set_header Connection ""; ${location.join(' ')} } }
+      server { listen ${listen}${tls === undefined ? '' : ' ssl'};
+        location /v1 { proxy_pass http://gateway; proxy_set_header Connection ""; ${location.join(' ')} } }
     }`
-  writeFileSync(join(folder, 'nginx.conf'), config)
-  return startProxy({
-    name: 'nginx',
-    path: NGINX ?? 'nginx',
-    args: ['-c', join(folder, 'nginx.conf'), '-p', folder],
-    port,
-    folder,
-    signal: 'SIGTERM'
-  })
+  const path = join(folder, 'nginx.conf')
+  writeFileSync(path, config)
+  return ['-c', path, '-p', folder]
+}
+
+/** Starts nginx with `directives` in a location over `upstream`, on a free port of the loopback. */
+export async function startNginx(upstream: string, directives: Directives): Promise<ProxyProgram> {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-nginx-'))
+  const port = await freePort()
+  const args = configureNginx({ folder, listen: `127.0.0.1:${port}`, upstream }, directives)
+  return startProxy({ name: 'nginx', path: NGINX ?? 'nginx', args, port, folder, signal: 'SIGTERM' })
 }

@@ -77,7 +77,7 @@ describe('charts-out', () => {
       expect(pod.automountServiceAccountToken).toBe(false)
       for (const container of pod.containers) {
         for (const kind of ['requests', 'limits']) {
-          expect(container.resources[kind].cpu).toBeGreaterThan(0)
+          expect(container.resources[kind].cpu).toMatch(/^[1-9]\d*m?$/)
           expect(container.resources[kind].memory).toMatch(/^\d+[MG]i$/)
         }
         expect(container.image).toMatch(/(:[^:@]+|@sha256:[0-9a-f]{64})$/)

@@ -1,21 +1,15 @@
 // Every supported minor of Kubernetes gets manifests that it knows: strict schemas, and no field that is newer.
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { KUBERNETES_MINORS, type KubernetesMinor } from '../../infra/schema/cluster.ts'
-import type { StackInput } from '../../infra/schema.ts'
+import { KUBERNETES_MINORS } from '../../infra/schema/cluster.ts'
 import { stack } from '../../infra/stack.ts'
 import { findTooNew } from './kubernetes-fields.ts'
 import { findSchemaProblems } from './kubernetes-schema.ts'
 import { RELEASED_STACK } from './released-stack.ts'
-import { find, manifestsOf, stackOf } from './stacks.ts'
-
-const on = (kubernetes: KubernetesMinor, input: StackInput): StackInput => ({
-  ...input,
-  regions: input.regions.map((region) => ({ ...region, cluster: { ...region.cluster, kubernetes } }))
-})
+import { find, manifestsOf, onKubernetes, stackOf } from './stacks.ts'
 
 describe.each(KUBERNETES_MINORS)('Kubernetes %s', (minor) => {
-  const objects = [stack, RELEASED_STACK].flatMap((input) => manifestsOf(on(minor, input)))
+  const objects = [stack, RELEASED_STACK].flatMap((input) => manifestsOf(onKubernetes(minor, input)))
 
   it('gets no field and no kind that is newer', () => {
     expect(objects.length).toBeGreaterThan(50)
@@ -64,7 +58,7 @@ describe('the check of fields', () => {
   })
 
   it("takes a container's resources for what they are", () => {
-    expect(engine().spec.template.spec.containers[0].resources.limits['nvidia.com/gpu']).toBe(1)
+    expect(engine().spec.template.spec.containers[0].resources.limits['nvidia.com/gpu']).toBe('1')
     expect(findTooNew(engine(), '1.28')).toEqual([])
   })
 })

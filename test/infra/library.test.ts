@@ -86,7 +86,7 @@ describe('an app outside of this repository', { timeout: 60_000 }, () => {
     const manifests = synthesizeApp()
     const engine = find(manifests, 'Deployment', 'llama')
     expect(engine.metadata.namespace).toBe('team-a')
-    expect(engine.spec.template.spec.containers[0].resources.limits['nvidia.com/gpu']).toBe(1)
+    expect(engine.spec.template.spec.containers[0].resources.limits['nvidia.com/gpu']).toBe('1')
     expect(engine.spec.template.spec.containers[0].args).toContain('--shutdown-timeout=300')
     expect(engine.spec.template.spec.volumes[0].persistentVolumeClaim.claimName).toBe('weights')
     expect(find(manifests, 'ConfigMap', 'gateway').data['config.json']).toContain('llama.team-a.svc.cluster.local')

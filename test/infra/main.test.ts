@@ -79,6 +79,49 @@ describe('synthesize', () => {
       /model spare is placed in no/
     )
   })
+
+  it('says what a rollout by surge takes, and nothing where there is none', () => {
+    const noticesOf = (placed: Parameters<typeof placement>[0], changes = {}) =>
+      inTemporaryDirectory((directory) => {
+        const regions = [
+          region({
+            placements: [placement(placed)],
+            cluster: { apis: ['keda'] },
+            monitoring: { prometheusUrl: 'http://prometheus:9090' }
+          })
+        ]
+        return synthesize(stackOf({ models: [model(changes)], regions }), directory).notices.join('\n')
+      })
+    const four = { gpus: 4, settings: { ...model().settings, tensorParallelSize: 4 } }
+    expect(noticesOf({}, four)).toMatch(
+      /^region eu-west: a new version of llama .* 4 of nvidia\.com\/gpu have to be free/m
+    )
+    expect(noticesOf({ replicas: 3, rollout: 'surge' })).toMatch(/1 of nvidia\.com\/gpu have to be free/)
+    expect(noticesOf({ autoscaling: { maxReplicas: 3 } })).toMatch(/have to be free/)
+    for (const other of [
+      { replicas: 2 },
+      { rollout: 'recreate' },
+      { autoscaling: { minReplicas: 2, maxReplicas: 3 } }
+    ] as const) {
+      expect(noticesOf(other)).not.toMatch(/have to be free/)
+    }
+    const { image: _image, gpus: _gpus, ...base } = model()
+    const onCpu = { ...base, vllmVersion: '0.31.0', accelerator: { kind: 'cpu' as const } }
+    inTemporaryDirectory((directory) =>
+      expect(synthesize(stackOf({ models: [onCpu] }), directory).notices.join('\n')).not.toMatch(/have to be free/)
+    )
+  })
+
+  it('says which controller engines on several nodes need, where one that is older would make no pod', () => {
+    const noticesOf = (placed: Parameters<typeof placement>[0]) =>
+      inTemporaryDirectory((directory) => {
+        const big = { gpus: 16, nodes: 2, settings: { ...model().settings, tensorParallelSize: 16 } }
+        const regions = [region({ placements: [placement(placed)], cluster: { apis: ['leader-worker-set'] } })]
+        return synthesize(stackOf({ models: [model(big)], regions }), directory).notices.join('\n')
+      })
+    expect(noticesOf({})).toMatch(/engines of llama need LeaderWorkerSet 0\.9/)
+    expect(noticesOf({ replicas: 2 })).not.toMatch(/LeaderWorkerSet/)
+  })
 })
 
 describe('node infra/main.ts', () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { KUSTOMIZATION_FILE } from '../../infra/lib/kustomization.ts'
 import { synthesize } from '../../infra/main.ts'
+import type { KubernetesMinor } from '../../infra/schema/cluster.ts'
 import { parseStack, type RegionInput, StackError, type StackInput } from '../../infra/schema.ts'
 
 type ModelInput = StackInput['models'][number]
@@ -61,6 +62,12 @@ export const stackWith = (
     models: [{ ...model(), settings: { ...model().settings, ...changes.settings }, ...changes.model }],
     regions: [{ ...region(), placements: [{ ...placement(), ...changes.placement }], ...changes.region }]
   })
+
+/** The stack for clusters of another Kubernetes. */
+export const onKubernetes = (kubernetes: KubernetesMinor, input: StackInput): StackInput => ({
+  ...input,
+  regions: input.regions.map((one) => ({ ...one, cluster: { ...one.cluster, kubernetes } }))
+})
 
 /** Everything that a stack is refused for, each as `path: message`. */
 export function problemsOf(input: unknown): readonly string[] {

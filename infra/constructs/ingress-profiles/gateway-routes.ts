@@ -72,7 +72,7 @@ function renderGateway({ serviceName, routes, className }: WayIn, options: Gatew
           hostname: host,
           port: options.port ?? 443,
           protocol: 'HTTPS',
-          tls: { mode: 'Terminate', certificateRefs: [{ kind: 'Secret', name: secretName }] },
+          tls: { mode: 'Terminate', certificateRefs: [{ group: '', kind: 'Secret', name: secretName }] },
           allowedRoutes: { namespaces: { from: 'Same' } }
         }))
       }
@@ -80,6 +80,7 @@ function renderGateway({ serviceName, routes, className }: WayIn, options: Gatew
   }
 }
 
+/** References hold the defaults of their fields: in a list, a field that the API server adds looks like a change at every apply. */
 function renderHttpRoute(wayIn: WayIn, route: Route, options: GatewayOptions): ControllerObject {
   const timeout = `${wayIn.limits.readTimeoutSeconds}s`
   const filters = renderFilters(wayIn, options)
@@ -97,7 +98,7 @@ function renderHttpRoute(wayIn: WayIn, route: Route, options: GatewayOptions): C
             matches: [{ path: { type: 'PathPrefix', value: PUBLIC_PATH } }],
             ...(filters.length === 0 ? {} : { filters }),
             ...(options.timeouts === false ? {} : { timeouts: { request: timeout, backendRequest: timeout } }),
-            backendRefs: [{ name: wayIn.serviceName, port: wayIn.port }]
+            backendRefs: [{ group: '', kind: 'Service', name: wayIn.serviceName, port: wayIn.port, weight: 1 }]
           }
         ]
       }
@@ -106,9 +107,10 @@ function renderHttpRoute(wayIn: WayIn, route: Route, options: GatewayOptions): C
 }
 
 function renderParent({ gateway, serviceName }: WayIn, route: Route): Record<string, string> {
-  if (gateway === undefined) return { name: serviceName, sectionName: route.name }
+  const ours = { group: GROUP, kind: 'Gateway' }
+  if (gateway === undefined) return { ...ours, name: serviceName, sectionName: route.name }
   const { name, namespace, listener } = gateway
-  return { name, namespace, ...(listener === undefined ? {} : { sectionName: listener }) }
+  return { ...ours, name, namespace, ...(listener === undefined ? {} : { sectionName: listener }) }
 }
 
 function renderFilters({ hsts }: WayIn, options: GatewayOptions): object[] {

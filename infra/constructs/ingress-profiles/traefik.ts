@@ -39,7 +39,8 @@ export const traefik: AnnotationProfile = {
   objects: (wayIn) => [renderTransport(wayIn), ...middlewaresOf(wayIn), ...tlsOptionsOf(wayIn)],
   notices: ({ limits: { readTimeoutSeconds, drainSeconds } }) => [
     `traefik: on the entry point websecure keep transport.respondingTimeouts.writeTimeout at 0 or ${readTimeoutSeconds}s and more, and let transport.lifeCycle.graceTimeOut be ${drainSeconds}s or more.`,
-    'traefik: the provider kubernetesCRD must be on for the ServersTransport, and safeNaming off.'
+    'traefik: the provider kubernetesCRD must be on for the ServersTransport, and safeNaming off.',
+    'traefik: install every CRD of its chart: while one is missing, used here or not, each request gets 404.'
   ]
 }
 

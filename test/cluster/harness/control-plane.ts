@@ -13,6 +13,8 @@ export const NODE_RELEASE = 'kubernetes-1.34'
 export interface ControlPlaneOptions {
   /** Whose kube-apiserver: a folder of `programs/`. @default `kubernetes-1.34` */
   readonly release?: string
+  /** A folder with `etcd`, `kube-apiserver` and `kubectl`, instead of the release's. @default built from their modules */
+  readonly assets?: string
   /** Whether kube-controller-manager and kube-scheduler run as well. @default false */
   readonly reconciles?: boolean
   /** Where the API is to be reached. @default 127.0.0.1 */
@@ -21,6 +23,8 @@ export interface ControlPlaneOptions {
   readonly apiServerArgs?: readonly string[]
   /** More flags of kube-controller-manager. */
   readonly controllerManagerArgs?: readonly string[]
+  /** More flags of kube-scheduler. */
+  readonly schedulerArgs?: readonly string[]
 }
 
 export interface ControlPlane extends AsyncDisposable {
@@ -63,10 +67,10 @@ function writeCredentials(folder: string) {
   return tokens
 }
 
-async function startEtcd(workshop: Workshop): Promise<{ readonly etcd: Started; readonly url: string }> {
+async function startEtcd(workshop: Workshop, path: string): Promise<{ readonly etcd: Started; readonly url: string }> {
   const url = `http://127.0.0.1:${await freePort()}`
   const peers = `http://127.0.0.1:${await freePort()}`
-  const etcd = workshop.start('etcd', await buildProgram('etcd', 'etcd'), [
+  const etcd = workshop.start('etcd', path, [
     `--data-dir=${join(workshop.folder, 'etcd')}`,
     `--listen-client-urls=${url}`,
     `--advertise-client-urls=${url}`,
@@ -111,17 +115,19 @@ function kubeconfig(url: string, certificate: string, user: string, token: strin
 
 /** Starts an API and waits until it answers. Disposing ends all of it, and what else was started in its workshop. */
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
-  const { release = NODE_RELEASE, address = '127.0.0.1', reconciles = false } = options
+  const { release = NODE_RELEASE, address = '127.0.0.1', reconciles = false, assets } = options
+  const find = (module: string, name: string) =>
+    assets === undefined ? buildProgram(module, name) : Promise.resolve(join(assets, name))
   const workshop = openWorkshop()
   try {
     const { folder } = workshop
     const tokens = writeCredentials(folder)
-    const { etcd, url: etcdUrl } = await startEtcd(workshop)
+    const { etcd, url: etcdUrl } = await startEtcd(workshop, await find('etcd', 'etcd'))
     const port = await freePort()
     const url = `https://${address}:${port}`
     const certificate = join(folder, 'apiserver', 'apiserver.crt')
     const flags = [...apiServerFlags(folder, address, port, etcdUrl), ...(options.apiServerArgs ?? [])]
-    const path = await buildProgram(release, 'kube-apiserver')
+    const path = await find(release, 'kube-apiserver')
     const kubeconfigOf = (user: string) => {
       const token = tokens.get(user)
       if (token === undefined) throw new Error(`no such user: ${user}; there are ${[...tokens.keys()].join(', ')}`)
@@ -129,7 +135,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       writeFileSync(file, JSON.stringify(kubeconfig(url, certificate, user, token)), { mode: 0o600 })
       return file
     }
-    const kubectl = createKubectl(await buildProgram(NODE_RELEASE, 'kubectl'), kubeconfigOf('admin'))
+    const kubectl = createKubectl(await find(NODE_RELEASE, 'kubectl'), kubeconfigOf('admin'))
     const startApiServer = async () => {
       const server = workshop.start('kube-apiserver', path, flags)
       const isReady = async () => {
@@ -167,7 +173,7 @@ async function startReconcilers(
   release: string,
   kubeconfigOf: (user: string) => string,
   certificate: string,
-  { controllerManagerArgs = [] }: ControlPlaneOptions
+  { controllerManagerArgs = [], schedulerArgs = [] }: ControlPlaneOptions
 ): Promise<void> {
   const flags = async (user: string) => [
     `--kubeconfig=${kubeconfigOf(user)}`,
@@ -182,5 +188,8 @@ async function startReconcilers(
     '--use-service-account-credentials',
     ...controllerManagerArgs
   ])
-  workshop.start('kube-scheduler', await buildProgram(release, 'kube-scheduler'), await flags('system:kube-scheduler'))
+  workshop.start('kube-scheduler', await buildProgram(release, 'kube-scheduler'), [
+    ...(await flags('system:kube-scheduler')),
+    ...schedulerArgs
+  ])
 }

@@ -1,5 +1,6 @@
 // Runs kubectl as an operator does, with one cluster's kubeconfig, and reads what it answers.
 import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
 
 /** An object of the Kubernetes API as JSON: tests read the fields that they know. */
 // biome-ignore lint/suspicious/noExplicitAny: the shape is the API's, and a wrong field fails the assertion that reads it
@@ -11,6 +12,12 @@ export interface Answer {
   readonly stderr: string
 }
 
+/** What goes on until it is stopped. */
+export interface Following {
+  /** @throws with its complaint if it ended by itself before */
+  stop(): Promise<void>
+}
+
 export interface Kubectl {
   /** @param input what it reads from `-f -` @throws with its complaint unless it ends with 0 @returns its standard output */
   run(args: readonly string[], input?: string): Promise<string>
@@ -18,6 +25,8 @@ export interface Kubectl {
   try(args: readonly string[], input?: string): Promise<Answer>
   /** An object or a list as JSON: `get('pods', '-n', 'x')`. */
   get(...args: string[]): Promise<KubernetesObject>
+  /** Calls `onLine` with each line that it prints, for as long as it runs: a watch, a log. */
+  follow(args: readonly string[], onLine: (line: string) => void): Following
   /** The same cluster as somebody else: `--as=system:serviceaccount:ns:name`. */
   as(user: string): Kubectl
 }
@@ -42,9 +51,29 @@ export function createKubectl(path: string, kubeconfig: string, global: readonly
     if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}${stdout}`)
     return stdout
   }
+  const follow = (args: readonly string[], onLine: (line: string) => void): Following => {
+    const child = spawn(path, [`--kubeconfig=${kubeconfig}`, ...global, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let stderr = ''
+    let stopped = false
+    createInterface({ input: child.stdout }).on('line', onLine)
+    child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text))
+    const ended = new Promise<Error | undefined>((resolve) => {
+      child.once('error', resolve)
+      child.once('close', () => resolve(stopped ? undefined : new Error(`kubectl ${args.join(' ')} ended: ${stderr}`)))
+    })
+    return {
+      async stop() {
+        stopped = child.exitCode === null && child.signalCode === null
+        child.kill()
+        const failure = await ended
+        if (failure !== undefined) throw failure
+      }
+    }
+  }
   return {
     run,
     try: attempt,
+    follow,
     get: async (...args) => JSON.parse(await run(['get', ...args, '--output=json'])),
     as: (user) => createKubectl(path, kubeconfig, [...global, `--as=${user}`])
   }

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { entrust } from './caretaker.ts'
 
 export interface Started {
   readonly name: string
@@ -18,15 +19,10 @@ export interface Started {
 /** A folder for one cluster's files, and the processes that work in it. */
 export interface Workshop extends AsyncDisposable {
   readonly folder: string
+  /** What was started and has not ended. */
+  readonly processes: readonly Started[]
   start(name: string, path: string, args: readonly string[], env?: Readonly<Record<string, string>>): Started
 }
-
-const running = new Set<ChildProcess>()
-
-// a test run that dies must not leave a cluster: what is left at the end of this process is killed
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
-})
 
 function startProcess(
   folder: string,
@@ -38,7 +34,7 @@ function startProcess(
   const log = join(folder, `${name}.log`)
   const out = openSync(log, 'a')
   const child = spawn(path, args, { cwd: folder, env, stdio: ['ignore', out, out] })
-  running.add(child)
+  const release = child.pid === undefined ? () => {} : entrust({ kill: child.pid })
   let failure: Error | undefined
   const gone = new Promise<void>((resolve) => {
     child.once('error', (cause) => {
@@ -46,7 +42,7 @@ function startProcess(
       resolve()
     })
     child.once('exit', () => resolve())
-  }).then(() => void running.delete(child))
+  }).then(release)
   const tail = (lines = 25) => readFileSync(log, 'utf8').trimEnd().split('\n').slice(-lines).join('\n')
   return {
     name,
@@ -69,9 +65,13 @@ function startProcess(
 /** Makes a folder for a cluster; disposing ends what was started there and deletes it. */
 export function openWorkshop(): Workshop {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-cluster-'))
+  const release = entrust({ remove: folder })
   const started: Started[] = []
   return {
     folder,
+    get processes() {
+      return started.filter(({ child }) => child.exitCode === null && child.signalCode === null)
+    },
     start(name, path, args, env = {}) {
       const process_ = startProcess(folder, name, path, args, { ...process.env, ...env })
       started.push(process_)
@@ -80,6 +80,7 @@ export function openWorkshop(): Workshop {
     async [Symbol.asyncDispose]() {
       for (const one of started.reverse()) await one.stop()
       rmSync(folder, { recursive: true, force: true })
+      release()
     }
   }
 }

@@ -20,7 +20,9 @@ const kubernetes = (...names: string[]) =>
 
 /** Each folder of `programs/` with the main packages that are built from it. One folder a version: their pins collide. */
 const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  coredns: { coredns: 'github.com/coredns/coredns' },
   etcd: { etcd: 'go.etcd.io/etcd/server/v3' },
+  'kube-router': { 'kube-router': 'github.com/cloudnativelabs/kube-router/v2/cmd/kube-router' },
   'kubernetes-1.28': kubernetes('kube-apiserver'),
   'kubernetes-1.34': kubernetes(
     'kube-apiserver',
@@ -31,7 +33,9 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'kubectl'
   ),
   'kubernetes-1.37': kubernetes('kube-apiserver'),
-  kwok: { kwok: 'sigs.k8s.io/kwok/cmd/kwok' }
+  kwok: { kwok: 'sigs.k8s.io/kwok/cmd/kwok' },
+  'leader-worker-set': { 'lws-manager': 'sigs.k8s.io/lws/cmd' },
+  traefik: { traefik: 'github.com/traefik/traefik/v3/cmd/traefik' }
 }
 
 /** A release of Kubernetes keeps its version out of its sources: without these flags it says v0.0.0 and kubectl is refused. */
@@ -83,6 +87,13 @@ export async function buildProgram(module: string, name: string): Promise<string
     rmSync(building, { recursive: true, force: true })
   }
   return path
+}
+
+/** Builds what has not been built, one after the other: Go uses all cores by itself. */
+export async function buildAllPrograms(): Promise<void> {
+  for (const [module, names] of Object.entries(PACKAGES)) {
+    for (const name of Object.keys(names)) await buildProgram(module, name)
+  }
 }
 
 /** The folder of a module's sources in Go's module cache, for the files in it: CRDs, a simulator's stages. */

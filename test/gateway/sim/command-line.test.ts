@@ -33,6 +33,10 @@ describe('the command line', () => {
     expect(read('serve org/model').options).toEqual({ models: ['org/model'], host: '0.0.0.0', port: 8000, faults: [] })
   })
 
+  it('takes a pace of its own, which vLLM has no flag for', () => {
+    expect(read('serve org/model --sim-inter-token-ms=60').options).toMatchObject({ pace: { interTokenMs: 60 } })
+  })
+
   it('passes over flags that mean nothing to a simulator, and their values', () => {
     const { options, ignored } = read('serve org/model --gpu-memory-utilization 0.9 --enable-lora --seed 1')
     expect(ignored).toEqual(['--gpu-memory-utilization', '--enable-lora'])

@@ -12,11 +12,11 @@ const settings = model().settings
 describe('VllmDeployment', () => {
   it('asks for its GPUs, in requests and limits of the written YAML', () => {
     const four = containerOf(engineOf({ gpus: 4, settings: { ...settings, tensorParallelSize: 4 } }))
-    expect(four.resources.limits['nvidia.com/gpu']).toBe(4)
-    expect(four.resources.requests['nvidia.com/gpu']).toBe(4)
+    expect(four.resources.limits['nvidia.com/gpu']).toBe('4')
+    expect(four.resources.requests['nvidia.com/gpu']).toBe('4')
     expect(four.args).toContain('--tensor-parallel-size=4')
     const amd = containerOf(engineOf({ gpuResource: 'amd.com/gpu' }))
-    expect(amd.resources.limits).toEqual({ cpu: 8, memory: '32Gi', 'amd.com/gpu': 1 })
+    expect(amd.resources.limits).toEqual({ cpu: '8', memory: '32Gi', 'amd.com/gpu': '1' })
   })
 
   it('keeps its selector when the version changes, and no version in it', () => {
@@ -33,7 +33,7 @@ describe('VllmDeployment', () => {
     const { spec } = find(manifests, 'Service', NAME)
     const deployment = find(manifests, 'Deployment', NAME)
     expect(spec.clusterIP).toBe('None')
-    expect(spec.publishNotReadyAddresses).toBe(false)
+    expect(spec).not.toHaveProperty('publishNotReadyAddresses')
     expect(deployment.spec.template.metadata.labels).toMatchObject(spec.selector)
     expect(find(manifests, 'PodDisruptionBudget', NAME).spec.selector.matchLabels).toEqual(spec.selector)
   })

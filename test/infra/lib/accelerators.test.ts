@@ -34,8 +34,8 @@ describe('an accelerator', () => {
     const manifests = manifestsOf(stackOn(accelerator))
     const pod = podOf(manifests, NAME)
     const [container] = pod.containers
-    expect(container.resources.limits).toEqual({ cpu: 8, memory: '32Gi', [resource]: 1 })
-    expect(container.resources.requests[resource]).toBe(1)
+    expect(container.resources.limits).toEqual({ cpu: '8', memory: '32Gi', [resource]: '1' })
+    expect(container.resources.requests[resource]).toBe('1')
     expect(container.image).toBe(image)
     expect(findViolations(pod)).toEqual([])
     expect(await findSchemaProblems(find(manifests, 'Deployment', NAME))).toEqual([])
@@ -44,7 +44,8 @@ describe('an accelerator', () => {
   it('cpu asks for no device, and keeps its KV cache within its memory', () => {
     const pod = podOf(manifestsOf(stackOn({ kind: 'cpu', architecture: 'arm64', kvCacheGiB: 12 })), NAME)
     const [container] = pod.containers
-    expect(container.resources).toEqual({ requests: { cpu: 16, memory: '32Gi' }, limits: { cpu: 32, memory: '32Gi' } })
+    expect(container.resources.requests).toEqual({ cpu: '16', memory: '32Gi' })
+    expect(container.resources.limits).toEqual({ cpu: '32', memory: '32Gi' })
     expect(container.image).toBe('vllm/vllm-openai-cpu:v0.31.0-arm64')
     expect(container.env).toContainEqual({ name: 'VLLM_CPU_KVCACHE_SPACE', value: '12' })
     expect(pod.nodeSelector).toEqual({ 'kubernetes.io/arch': 'arm64' })
@@ -89,7 +90,7 @@ describe('an accelerator', () => {
   it('counts its GPUs by the parallelism when the stack does not', () => {
     const parallel = { tensorParallelSize: 4, pipelineParallelSize: 2 }
     const [container] = podOf(manifestsOf(stackOn(undefined, parallel)), NAME).containers
-    expect(container.resources.limits).toEqual({ cpu: 64, memory: '256Gi', 'nvidia.com/gpu': 8 })
+    expect(container.resources.limits).toEqual({ cpu: '64', memory: '256Gi', 'nvidia.com/gpu': '8' })
   })
 
   it.each([

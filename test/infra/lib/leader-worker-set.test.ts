@@ -33,7 +33,7 @@ describe('an engine on several nodes', () => {
     expect(set.spec.replicas).toBe(3)
     expect(template).toEqual({ size: 2, restartPolicy: 'RecreateGroupOnPodRestart' })
     for (const { spec } of [leader, worker]) {
-      expect(spec.containers[0].resources.limits).toEqual({ cpu: 64, memory: '256Gi', 'nvidia.com/gpu': 8 })
+      expect(spec.containers[0].resources.limits).toEqual({ cpu: '64', memory: '256Gi', 'nvidia.com/gpu': '8' })
       expect(spec.enableServiceLinks).toBe(false)
       expect(findViolations(spec)).toEqual([])
     }
@@ -47,8 +47,8 @@ describe('an engine on several nodes', () => {
     const fractional = groupsOf({ model, settings: { revision: 'a'.repeat(40) }, placement: { cache } })
     const one = find(fractional, 'LeaderWorkerSet', `${NAME}-lws`)
     const { spec } = one.spec.leaderWorkerTemplate.workerTemplate
-    expect(spec.containers[0].resources.requests.cpu).toBe('2.5')
-    expect(spec.initContainers[0].resources.requests.cpu).toBe('0.1')
+    expect(spec.containers[0].resources.requests.cpu).toBe('2500m')
+    expect(spec.initContainers[0].resources.requests.cpu).toBe('100m')
     expect(await findSchemaProblems(one)).toEqual([])
   })
 

@@ -232,3 +232,9 @@ describe('a limit of a load balancer', () => {
     expect(notices).toMatch(/3600s at most, and the time budget asks for 7215s/)
   })
 })
+
+it('says what Traefik needs beside the kinds that a region uses', () => {
+  const stack = stackThrough(ingressFor('traefik'))
+  const notices = inTemporaryDirectory((directory) => synthesize(stack, directory).notices).join('\n')
+  expect(notices).toContain('install every CRD of its chart')
+})

@@ -16,6 +16,7 @@ const specOf = (controller: Controller, kind: string, name: string, changes: Par
 const kindsOf = (manifests: readonly Manifest[]) => manifests.map(({ kind }) => kind)
 
 describe('a Gateway', () => {
+  const PARENT = { group: 'gateway.networking.k8s.io', kind: 'Gateway' }
   const TIMED = ['gateway-api', 'envoy-gateway', 'istio-gateway', 'cilium-gateway'] as const
   const UNTIMED = ['gke-gateway', 'kong-gateway', 'nginx-gateway-fabric', 'traefik-gateway'] as const
 
@@ -28,7 +29,7 @@ describe('a Gateway', () => {
           hostname: 'llm.eu-west.example.com',
           port: 443,
           protocol: 'HTTPS',
-          tls: { mode: 'Terminate', certificateRefs: [{ kind: 'Secret', name: 'llm-tls' }] },
+          tls: { mode: 'Terminate', certificateRefs: [{ group: '', kind: 'Secret', name: 'llm-tls' }] },
           allowedRoutes: { namespaces: { from: 'Same' } }
         }
       ]
@@ -47,13 +48,13 @@ describe('a Gateway', () => {
 
   it.each(TIMED)('of %s gets its timer from the HTTPRoute', (controller) => {
     expect(specOf(controller, 'HTTPRoute', 'gateway')).toEqual({
-      parentRefs: [{ name: 'gateway', sectionName: 'gateway' }],
+      parentRefs: [{ ...PARENT, name: 'gateway', sectionName: 'gateway' }],
       hostnames: ['llm.eu-west.example.com'],
       rules: [
         {
           matches: [{ path: { type: 'PathPrefix', value: '/v1' } }],
           timeouts: { request: '1215s', backendRequest: '1215s' },
-          backendRefs: [{ name: 'gateway', port: 8080 }]
+          backendRefs: [{ group: '', kind: 'Service', name: 'gateway', port: 8080, weight: 1 }]
         }
       ]
     })
@@ -86,7 +87,7 @@ describe('a Gateway', () => {
     const { tls: _tls, gatewayClassName: _class, ...ingress } = ingressFor('envoy-gateway', { gateway: attached })
     const manifests = manifestsOf(stackThrough(ingress))
     expect(find(manifests, 'HTTPRoute', 'gateway').spec.parentRefs).toEqual([
-      { name: 'public', namespace: 'gateways', sectionName: 'https' }
+      { ...PARENT, name: 'public', namespace: 'gateways', sectionName: 'https' }
     ])
     expect(kindsOf(manifests)).toContain('BackendTrafficPolicy')
     for (const kind of ['Gateway', 'EnvoyProxy', 'ClientTrafficPolicy']) expect(kindsOf(manifests)).not.toContain(kind)

@@ -1,0 +1,71 @@
+// Watches objects of a cluster without a gap: every state that the API had, and not only those that a poll happens on.
+import type { Following, Kubectl, KubernetesObject } from './kubectl.ts'
+
+/** Objects of one kind, as they are now and as the API changes them. */
+export interface Watch extends AsyncDisposable {
+  /** By name. */
+  readonly objects: ReadonlyMap<string, KubernetesObject>
+}
+
+/**
+ * Lists the objects below an API path, then follows each change of them. Disposing ends it.
+ * @param path as `/apis/discovery.k8s.io/v1/namespaces/x/endpointslices?labelSelector=…`
+ * @param onChange called once with the list, and after each change, with `objects` as they are then
+ */
+export async function watchObjects(
+  kubectl: Kubectl,
+  path: string,
+  onChange: (objects: ReadonlyMap<string, KubernetesObject>) => void
+): Promise<Watch> {
+  const list = JSON.parse(await kubectl.run(['get', `--raw=${path}`]))
+  const objects = new Map<string, KubernetesObject>(list.items.map((one: KubernetesObject) => [one.metadata.name, one]))
+  onChange(objects)
+  const url = `${path}${path.includes('?') ? '&' : '?'}watch=1&resourceVersion=${list.metadata.resourceVersion}`
+  let failure: Error | undefined
+  const following: Following = kubectl.follow(['get', `--raw=${url}`], (line) => {
+    const { type, object } = JSON.parse(line)
+    if (type === 'ERROR') failure = new Error(`the watch of ${path} has a gap: ${line}`)
+    else if (type === 'DELETED') objects.delete(object.metadata.name)
+    else objects.set(object.metadata.name, object)
+    onChange(objects)
+  })
+  return {
+    objects,
+    async [Symbol.asyncDispose]() {
+      await following.stop()
+      if (failure !== undefined) throw failure
+    }
+  }
+}
+
+/** How many endpoints of a Service were ready, over a time. */
+export interface ReadyCount extends Watch {
+  readonly now: number
+  readonly fewest: number
+  readonly most: number
+}
+
+/** Counts a Service's ready endpoints from now on, over all of its EndpointSlices, at each of their changes. */
+export async function countReady(kubectl: Kubectl, namespace: string, service: string): Promise<ReadyCount> {
+  const counts: number[] = []
+  const labels = encodeURIComponent(`kubernetes.io/service-name=${service}`)
+  const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices?labelSelector=${labels}`
+  const watch = await watchObjects(kubectl, path, (slices) => {
+    const addresses = [...slices.values()].flatMap(({ endpoints }) =>
+      (endpoints ?? []).flatMap((one: KubernetesObject) => (one.conditions.ready ? one.addresses : []))
+    )
+    counts.push(new Set(addresses).size)
+  })
+  return {
+    ...watch,
+    get now() {
+      return counts.at(-1) ?? 0
+    },
+    get fewest() {
+      return Math.min(...counts)
+    },
+    get most() {
+      return Math.max(...counts)
+    }
+  }
+}

@@ -1,0 +1,160 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { timeBudgetSchema } from '../../../gateway/contract.ts'
+import { type Cluster, startCluster } from '../harness/cluster.ts'
+import { failuresOf } from '../harness/crowd.ts'
+import { eventually } from '../harness/processes.ts'
+import { isSkipped } from '../tiers.ts'
+import { tryToReach } from './bystander.ts'
+import { noticeEngines } from './discovery.ts'
+import { describePods, toldToGo, untilAllReady, untilSettled } from './pods.ts'
+import { IMAGES, installRegion, NAMESPACE, OBJECTS, type Region } from './region.ts'
+import {
+  comparePaces,
+  ENGINE,
+  engineAddress,
+  nginxOverGateway,
+  OTHER_MODEL,
+  openThroughTraefik,
+  traefikOrder
+} from './streams.ts'
+
+/** What is open when something happens to the cluster. */
+const STREAMS = 100
+/** Between two tokens, with so many streams at one engine, and with the few at the other one. */
+const TOKEN_MS = 107
+const OTHER = { model: OTHER_MODEL, count: 10 }
+const OTHER_TOKEN_MS = 62
+/** So long a pod goes on as before after it was told to go; what runs on after that, it drains. */
+const PROPAGATION_MS = timeBudgetSchema.parse({}).propagationMs
+
+/** How often what depends on a quiet machine is measured before it counts. */
+const ROUNDS = 4
+
+const report = (figure: string) => void process.stderr.write(`running: ${figure}\n`)
+
+describe.skipIf(isSkipped('running'))('a region on real nodes', () => {
+  let cluster: Cluster
+  let region: Region
+
+  beforeAll(async () => {
+    cluster = await startCluster(IMAGES)
+    region = await installRegion(cluster)
+    await untilAllReady(cluster)
+  })
+  afterAll(() => cluster?.[Symbol.asyncDispose]())
+
+  const rollout = (...args: string[]) => cluster.plane.kubectl.run(['--namespace', NAMESPACE, 'rollout', ...args])
+
+  /**
+   * Streams and newcomers while something `happens`: none may be cut or refused.
+   * @param lastSeconds how long each stream lasts: until what is told to go has waited and drained
+   * @returns for how long streams ran on after the first pod was told to go, in ms
+   */
+  async function expectNoneCut(lastSeconds: number, happens: () => Promise<unknown>): Promise<number> {
+    const last = (tokenMs: number) => ({ tokens: Math.round((lastSeconds * 1000) / tokenMs) })
+    const crowd = openThroughTraefik(cluster, region, { count: STREAMS, newcomerEveryMs: 500, ...last(TOKEN_MS) })
+    // on the other node, of an engine without a spare: what begins meanwhile waits for the next one
+    const others = openThroughTraefik(cluster, region, { ...OTHER, ...last(OTHER_TOKEN_MS) })
+    await Promise.all([crowd.open, others.open])
+    await happens()
+    const toldMs = Math.min(...(await toldToGo(cluster)))
+    const ended = await Promise.all([crowd.ended, others.ended])
+    const endedMs = Date.now()
+    for (const { streams, newcomers } of ended) {
+      expect(failuresOf(streams).slice(0, 5)).toEqual([])
+      expect(failuresOf(newcomers).slice(0, 5)).toEqual([])
+    }
+    expect(ended[0].newcomers.length).toBeGreaterThan(20)
+    return endedMs - toldMs
+  }
+
+  it('is ready as synth wrote it, in a namespace that enforces the restricted standard', async () => {
+    const namespace = await cluster.plane.kubectl.get('namespace', NAMESPACE)
+    expect(namespace.metadata.labels).toMatchObject({ 'pod-security.kubernetes.io/enforce': 'restricted' })
+    const { items } = await cluster.plane.kubectl.get('pods', '--namespace', NAMESPACE)
+    const wanted = OBJECTS.filter(({ kind }) => kind === 'Deployment').map(({ metadata }) => metadata.name)
+    for (const name of wanted) {
+      const pods = items.filter((pod: typeof namespace) => pod.metadata.name.startsWith(`${name}-`))
+      expect(pods.length, name).toBeGreaterThan(0)
+      expect(pods[0].status.containerStatuses[0], name).toMatchObject({ ready: true, restartCount: 0 })
+    }
+  })
+
+  it('refuses a request without a key, through the emitted Ingress', async () => {
+    const ask = async () => {
+      const { streams } = await openThroughTraefik(cluster, region, { key: 'sk-of-nobody', count: 1, tokens: 5 }).ended
+      return streams[0]?.failure ?? ''
+    }
+    // the first request of all: the controller may still be reading the Ingress
+    const answer = async () => {
+      const failure = await ask()
+      return !failure.includes('404: 404 page not found') && failure
+    }
+    expect(await eventually('Traefik has a route', answer, { state: () => describePods(cluster) })).toContain('401')
+  })
+
+  it.each([
+    ['Traefik', async () => traefikOrder(cluster, region)],
+    ["nginx with another region's Ingress", () => nginxOverGateway(cluster, region)]
+  ] as const)('hands each token on at the pace of the engine, through %s', async (name, findWay) => {
+    const { engine, client } = await comparePaces(cluster, region, await findWay())
+    report(`gaps between tokens through ${name}: ${JSON.stringify(client)}, at the engine: ${JSON.stringify(engine)}`)
+    expect(client.medianMs).toBeLessThan(engine.medianMs * 1.2)
+    expect(client.medianMs).toBeGreaterThan(engine.medianMs * 0.8)
+    expect(client.p95Ms).toBeLessThan(engine.p95Ms * 1.2)
+  })
+
+  it('lets nobody but the gateway reach an engine', async () => {
+    const address = await engineAddress(cluster)
+    expect(await tryToReach(cluster, address, 'gateway')).toBe('401')
+    expect(await tryToReach(cluster, address, 'bystander')).toBe('unreachable')
+    expect(await tryToReach(cluster, address, 'bystander', 'default')).toBe('unreachable')
+  })
+
+  it('tells the gateway of an engine that comes or goes within a second of its EndpointSlice', async () => {
+    const scale = (replicas: number) => () =>
+      cluster.plane.kubectl.run(['--namespace', NAMESPACE, 'scale', `deployment/${ENGINE}`, `--replicas=${replicas}`])
+    // a machine that is busy with something else only ever delays: one quiet round of some is enough
+    const rounds: { comesMs: number; goesMs: number }[] = []
+    do {
+      const comesMs = await noticeEngines(cluster, 2, scale(2))
+      rounds.push({ comesMs, goesMs: await noticeEngines(cluster, 1, scale(1)) })
+    } while (rounds.length < ROUNDS && rounds.every(({ comesMs, goesMs }) => Math.max(comesMs, goesMs) >= 1000))
+    report(`an EndpointSlice is known at the gateways after: ${JSON.stringify(rounds)}`)
+    expect(rounds.at(-1)?.comesMs).toBeLessThan(1000)
+    expect(rounds.at(-1)?.goesMs).toBeLessThan(1000)
+    await untilSettled(cluster)
+  })
+
+  it('cuts no stream when the gateway is rolled', async () => {
+    const drainedMs = await expectNoneCut(45, async () => {
+      await rollout('restart', 'deployment/gateway')
+      await rollout('status', 'deployment/gateway', '--timeout=180s')
+    })
+    expect(drainedMs).toBeGreaterThan(PROPAGATION_MS)
+    await untilSettled(cluster)
+  })
+
+  it('cuts no stream when the engines are rolled', async () => {
+    const drainedMs = await expectNoneCut(55, async () => {
+      const engines = OBJECTS.filter(({ kind, metadata }) => kind === 'Deployment' && metadata.name !== 'gateway')
+      for (const { metadata } of engines) await rollout('restart', `deployment/${metadata.name}`)
+      await rollout('status', `deployment/${ENGINE}`, '--timeout=180s')
+    })
+    expect(drainedMs).toBeGreaterThan(PROPAGATION_MS)
+    await untilSettled(cluster)
+  })
+
+  it('cuts no stream when an engine is deleted', async () => {
+    const pods = `app.kubernetes.io/instance=${ENGINE}`
+    const remove = ['--namespace', NAMESPACE, 'delete', 'pods', '--selector', pods, '--wait=false']
+    const drainedMs = await expectNoneCut(40, () => cluster.plane.kubectl.run(remove))
+    expect(drainedMs).toBeGreaterThan(PROPAGATION_MS)
+    await untilSettled(cluster)
+  })
+
+  it('cuts no stream when the API server is restarted', async () => {
+    await expectNoneCut(30, () => cluster.plane.restartApiServer())
+    await untilSettled(cluster)
+  })
+})
