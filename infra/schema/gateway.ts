@@ -34,30 +34,19 @@ const DEFAULT_MEMORY_MIB = 1024
 const LARGEST_BODIES = 4
 const MEBIBYTE = 1024 * 1024
 
-/** What WebSockets remember may take so much of a pod's memory. */
-const HISTORY_SHARE = 0.5
+/** What WebSockets remember, and resumable streams, may each take so much of a pod's memory. */
+const MEMORY_SHARE = 0.5
 
-/** A region's gateway, its memory held against the bodies that it takes and what its WebSockets remember. */
+/** A region's gateway, its memory held against the bodies that it takes and what its WebSockets and streams remember. */
 export const gatewaySchema = crossCheck(gatewayShape, (written) => {
   const { maxBodyBytes = 0, websocket, streams, memoryMiB = DEFAULT_MEMORY_MIB } = pickValid(gatewayShape, written)
   return [
     ...checkBodies(['maxBodyBytes'], maxBodyBytes, memoryMiB),
     ...checkBodies(['websocket', 'maxMessageBytes'], websocket?.maxMessageBytes ?? 0, memoryMiB),
     ...checkHistory(websocket?.historyBytes ?? 0, memoryMiB),
-    ...findStreamProblems(streams?.maxTotalBytes, memoryMiB)
+    ...checkStreams(streams?.maxTotalBytes ?? 0, memoryMiB)
   ]
 })
-
-function findStreamProblems(maxTotalBytes: number | undefined, memoryMiB: number): Problem[] {
-  if (maxTotalBytes === undefined || maxTotalBytes * 2 <= memoryMiB * MEBIBYTE) return []
-  const needed = Math.ceil((maxTotalBytes * 2) / MEBIBYTE)
-  return [
-    [
-      ['streams', 'maxTotalBytes'],
-      `${maxTotalBytes} bytes of streams take more than half of memoryMiB ${memoryMiB}; raise memoryMiB to ${needed}, or lower it`
-    ]
-  ]
-}
 
 function checkBodies(field: string[], bytes: number, memoryMiB: number): Problem[] {
   if (bytes * LARGEST_BODIES <= memoryMiB * MEBIBYTE) return []
@@ -71,12 +60,23 @@ function checkBodies(field: string[], bytes: number, memoryMiB: number): Problem
 }
 
 function checkHistory(bytes: number, memoryMiB: number): Problem[] {
-  if (bytes <= memoryMiB * MEBIBYTE * HISTORY_SHARE) return []
-  const needed = Math.ceil(bytes / MEBIBYTE / HISTORY_SHARE)
+  if (bytes <= memoryMiB * MEBIBYTE * MEMORY_SHARE) return []
+  const needed = Math.ceil(bytes / MEBIBYTE / MEMORY_SHARE)
   return [
     [
       ['websocket', 'historyBytes'],
       `what WebSockets remember may fill ${bytes} bytes, more than half of memoryMiB ${memoryMiB}; raise memoryMiB to ${needed}, or lower it`
+    ]
+  ]
+}
+
+function checkStreams(bytes: number, memoryMiB: number): Problem[] {
+  if (bytes <= memoryMiB * MEBIBYTE * MEMORY_SHARE) return []
+  const needed = Math.ceil(bytes / MEBIBYTE / MEMORY_SHARE)
+  return [
+    [
+      ['streams', 'maxTotalBytes'],
+      `${bytes} bytes of streams take more than half of memoryMiB ${memoryMiB}; raise memoryMiB to ${needed}, or lower it`
     ]
   ]
 }

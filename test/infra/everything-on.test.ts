@@ -41,7 +41,8 @@ describe('a region with everything on', () => {
     expect(kinds).toContain(kind)
   })
 
-  it('passes strict schema validation, every object of it', async () => {
+  // the schemas of a whole Kubernetes are read and compiled for it
+  it('passes strict schema validation, every object of it', { timeout: 60_000 }, async () => {
     expect(objects.length).toBeGreaterThan(100)
     for (const object of objects) {
       expect(await findSchemaProblems(object), `${object.kind} ${object.metadata.name}`).toEqual([])
