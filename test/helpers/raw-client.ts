@@ -57,10 +57,11 @@ function holdsAnswer(text: string): boolean {
   return text.includes('\r\n0\r\n\r\n', head.length)
 }
 
-/** An answer without what differs from one to the next: its date, its id, its times. */
+/** An answer without what differs from one to the next: its date, its id, its times and the size of the chunk with them. */
 export const plain = (text: string): string =>
   text
     .replace(/\r\ndate: [^\r]*/gi, '\r\ndate: NOW')
     .replace(/req_[0-9a-f-]{36}/g, 'req_ID')
     .replace(/dur=[\d.]+/g, 'dur=MS')
+    .replace(/\r\n[0-9a-f]+(?=\r\n: sluice )/g, '\r\nSIZE')
     .replace(/(ttft_ms|tokens_per_second)=[\d.]+/g, '$1=N')
