@@ -113,8 +113,11 @@ export class Form implements Fields {
 
   #createParser(): BusboyInstance | undefined {
     const limits = { fields: MAX_FIELDS, fieldSize: MAX_FIELD_BYTES, files: 1 }
+    const headers = this.#source.headers as BusboyHeaders
+    // an engine goes by the file name alone: a field that passed for a file here would reach it unread
+    const isPartAFile = (_name?: string, _type?: string, filename?: string) => filename !== undefined
     try {
-      const parser = new Busboy({ headers: this.#source.headers as BusboyHeaders, limits })
+      const parser = new Busboy({ headers, limits, isPartAFile })
       parser.on('field', (name, value, nameCut, valueCut) => this.#takeField(name, value, nameCut || valueCut))
       parser.on('file', (name, file, filename, _encoding, mimeType) => {
         this.#copying = this.#copy(file, { name, filename, mimeType }).catch((cause) => this.#fail(cause))

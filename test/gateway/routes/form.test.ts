@@ -95,6 +95,13 @@ describe('a form', () => {
     ])
   })
 
+  it('knows a field by its having no file name, as engines do, whatever type it claims', async () => {
+    const claim = 'Content-Disposition: form-data; name="n"\r\nContent-Type: application/octet-stream'
+    const form = await read(Buffer.from(`--old\r\n${claim}\r\n\r\n64\r\n--old--\r\n`))
+    expect(form.get('n')).toBe(64)
+    expect(await parse(form.toBody({ n: 1 }).bytes)).toEqual([['n', '1']])
+  })
+
   it('keeps fields that may stand more than once', async () => {
     const form = await read(
       write([
