@@ -133,7 +133,11 @@ export class Form implements Fields {
     }
   }
 
-  #takeField(name: string, value: string, isCut: boolean): void {
+  #takeField(name: string | undefined, value: string, isCut: boolean): void {
+    if (name === undefined) {
+      this.#fail(refuse('The form has a part without a name.'))
+      return
+    }
     if (isCut) this.#fail(refuse(`The field is longer than ${MAX_FIELD_BYTES} bytes.`, name.slice(0, 64)))
     if (this.#rest !== undefined && Object.hasOwn(DECISIVE, name))
       this.#fail(refuse(`Send ${name} before the file: a large file is passed on as it comes.`, name))
@@ -142,6 +146,7 @@ export class Form implements Fields {
 
   /** Copies the file: into memory at first, then to the engine, as fast as that takes it. */
   async #copy(file: Readable, part: { name: string; filename: string; mimeType: string }): Promise<void> {
+    if (part.name === undefined) throw refuse('The form has a part without a name.')
     this.#held.push(this.#writeHead(part))
     for await (const bytes of file as AsyncIterable<Buffer>) {
       if (this.#failure !== undefined) return
