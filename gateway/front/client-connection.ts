@@ -102,7 +102,7 @@ export class ClientConnection implements Member, AnswerListener {
 
   onData(bytes: Buffer): void {
     // what was sent ahead comes first, even when its turn is only at the end of this tick
-    if (this.#phase === 'idle' && this.#unreadBytes === 0) this.#begin(bytes)
+    if (this.#phase === 'idle' && this.#unreadBytes === 0 && !this.socket.writableNeedDrain) this.#begin(bytes)
     else {
       if (this.#unread === NONE) this.#unread = []
       this.#unread.push(bytes)
@@ -178,9 +178,9 @@ export class ClientConnection implements Member, AnswerListener {
     if (this.#unreadBytes > 0) process.nextTick(() => this.#goOn())
   }
 
-  /** Turns to what the client has sent ahead. */
+  /** Turns to what the client has sent ahead, once it takes what it was answered: answers that nobody reads would pile up. */
   #goOn(): void {
-    if (this.socket.destroyed || this.#phase !== 'idle') return
+    if (this.socket.destroyed || this.#phase !== 'idle' || this.socket.writableNeedDrain) return
     const bytes = this.#takeUnread()
     this.socket.resume()
     if (bytes.length > 0) this.#begin(bytes)
@@ -224,6 +224,7 @@ export class ClientConnection implements Member, AnswerListener {
   }
 
   onDrain(): void {
+    if (this.#unreadBytes > 0) this.#goOn()
     this.#sink?.drained()
   }
 

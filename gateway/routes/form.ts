@@ -113,8 +113,11 @@ export class Form implements Fields {
 
   #createParser(): BusboyInstance | undefined {
     const limits = { fields: MAX_FIELDS, fieldSize: MAX_FIELD_BYTES, files: 1 }
+    const headers = this.#source.headers as BusboyHeaders
+    // an engine goes by the file name alone: a field that passed for a file here would reach it unread
+    const isPartAFile = (_name?: string, _type?: string, filename?: string) => filename !== undefined
     try {
-      const parser = new Busboy({ headers: this.#source.headers as BusboyHeaders, limits })
+      const parser = new Busboy({ headers, limits, isPartAFile })
       parser.on('field', (name, value, nameCut, valueCut) => this.#takeField(name, value, nameCut || valueCut))
       parser.on('file', (name, file, filename, _encoding, mimeType) => {
         this.#copying = this.#copy(file, { name, filename, mimeType }).catch((cause) => this.#fail(cause))
@@ -130,7 +133,11 @@ export class Form implements Fields {
     }
   }
 
-  #takeField(name: string, value: string, isCut: boolean): void {
+  #takeField(name: string | undefined, value: string, isCut: boolean): void {
+    if (name === undefined) {
+      this.#fail(refuse('The form has a part without a name.'))
+      return
+    }
     if (isCut) this.#fail(refuse(`The field is longer than ${MAX_FIELD_BYTES} bytes.`, name.slice(0, 64)))
     if (this.#rest !== undefined && Object.hasOwn(DECISIVE, name))
       this.#fail(refuse(`Send ${name} before the file: a large file is passed on as it comes.`, name))
@@ -139,6 +146,7 @@ export class Form implements Fields {
 
   /** Copies the file: into memory at first, then to the engine, as fast as that takes it. */
   async #copy(file: Readable, part: { name: string; filename: string; mimeType: string }): Promise<void> {
+    if (part.name === undefined) throw refuse('The form has a part without a name.')
     this.#held.push(this.#writeHead(part))
     for await (const bytes of file as AsyncIterable<Buffer>) {
       if (this.#failure !== undefined) return

@@ -14,11 +14,12 @@ export interface RawExchange {
 /** What is asked after the first whole answer: it shows where the server thinks that the next request begins. */
 const NEXT = 'GET /nowhere HTTP/1.1\r\nhost: next\r\nconnection: close\r\n\r\n'
 
-/** Sends the pieces, one more request after the first whole answer, and resolves to all that came until the close. */
+/** Sends the pieces, then after the first whole answer one more request, and resolves to all that came until the close. */
 export async function exchangeRaw(address: string, { pieces, ends, quietMs = 2_000 }: RawExchange): Promise<string> {
   const { hostname, port } = new URL(address)
   const socket = connect({ host: hostname, port: Number(port), noDelay: true, allowHalfOpen: true })
   let text = ''
+  let sent = false
   let asked = false
   const closed = Promise.withResolvers<void>()
   const giveUp = () => {
@@ -29,14 +30,20 @@ export async function exchangeRaw(address: string, { pieces, ends, quietMs = 2_0
   socket.on('error', () => {})
   socket.on('close', () => closed.resolve())
   socket.on('end', () => socket.end())
-  socket.on('data', (bytes) => {
-    text += bytes.toString('latin1')
-    if (asked || ends || !holdsAnswer(text)) return
+  // an answer may come before the last piece has left, and whatever went between two pieces would be a part of the request
+  const askNext = () => {
+    if (!sent || asked || ends || !holdsAnswer(text)) return
     asked = true
     socket.write(NEXT)
+  }
+  socket.on('data', (bytes) => {
+    text += bytes.toString('latin1')
+    askNext()
   })
   await writePieces(socket, pieces)
+  sent = true
   if (ends) socket.end()
+  else askNext()
   await closed.promise
   return text
 }

@@ -1,8 +1,8 @@
 // Who answers what: the front takes plain requests for tokens and nothing else, and closes what waits for too long.
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Principal, Sink } from '../../../gateway/call.ts'
 import { type Front, installFront } from '../../../gateway/front/front.ts'
@@ -252,6 +252,35 @@ describe('a connection', () => {
     await until('all are answered', () => answerers(client.text).length === 101)
     expect(answerers(client.text).filter((answerer) => answerer !== 'front' && answerer !== 'node')).toEqual([])
     expect(lab.taken.slice(1)).toEqual(bodies.slice(0, lab.taken.length - 1))
+    client.socket.destroy()
+  })
+
+  it('whose client sends requests and reads no answer is not answered on and on', async () => {
+    const lab = await open()
+    lab.answersAtOnce = false
+    const sockets: Socket[] = []
+    lab.server.on('connection', (socket: Socket) => sockets.push(socket))
+    const answerAll = () => {
+      for (const sink of lab.sinks.splice(0)) {
+        sink.head(200, { 'content-type': 'text/plain', 'content-length': '100005' })
+        sink.write(Buffer.from('front'.padEnd(100_005)))
+        sink.end()
+      }
+      return sockets[0]?.writableLength ?? 0
+    }
+    const client = dial(lab)
+    client.socket.pause()
+    client.socket.write(plain().repeat(200))
+    let mostBytes = 0
+    for (let turns = 0; turns < 1_000; turns++) {
+      mostBytes = Math.max(mostBytes, answerAll())
+      await turn()
+    }
+    expect(lab.taken.length).toBeGreaterThan(0)
+    expect(mostBytes).toBeLessThan(1_000_000)
+    client.socket.resume()
+    await until('all are answered', () => answerAll() === 0 && client.text.length >= 200 * 100_005)
+    expect(answerers(client.text)).toHaveLength(200)
     client.socket.destroy()
   })
 

@@ -95,6 +95,13 @@ describe('a form', () => {
     ])
   })
 
+  it('knows a field by its having no file name, as engines do, whatever type it claims', async () => {
+    const claim = 'Content-Disposition: form-data; name="n"\r\nContent-Type: application/octet-stream'
+    const form = await read(Buffer.from(`--old\r\n${claim}\r\n\r\n64\r\n--old--\r\n`))
+    expect(form.get('n')).toBe(64)
+    expect(await parse(form.toBody({ n: 1 }).bytes)).toEqual([['n', '1']])
+  })
+
   it('keeps fields that may stand more than once', async () => {
     const form = await read(
       write([
@@ -142,6 +149,11 @@ describe('a form', () => {
     expect(await codeOf(readForm(from, OPTIONS))).toBe('body_too_large at null')
   })
 
+  it.each(['', '; filename="a.wav"'])('with a part that has no name is refused: %#', async (more) => {
+    const part = `--old\r\nContent-Disposition: form-data${more}\r\n\r\nx\r\n--old--\r\n`
+    expect(await codeOf(read(Buffer.from(part)))).toBe('invalid_request at null')
+  })
+
   it('without a boundary is refused', async () => {
     const from = source()
     from.headers = { 'content-type': 'multipart/form-data' }
@@ -180,6 +192,12 @@ describe('a large form', () => {
     const { rest, send } = await begin({ maxBytes: 30_000 })
     send()
     expect(await codeOf(buffer(rest as PassThrough))).toBe('body_too_large at null')
+  })
+
+  it('with a field that has no name is an error to whoever reads the rest', async () => {
+    const { rest, from } = await begin()
+    from.end('\r\n--old\r\nContent-Disposition: form-data\r\n\r\nx\r\n--old--\r\n')
+    expect(await codeOf(buffer(rest as PassThrough))).toBe('invalid_request at null')
   })
 
   it('that breaks off is an error to whoever reads the rest', async () => {
