@@ -279,6 +279,12 @@ describe('who may connect', () => {
     await ours.hear({ type: 'done', id: 'a' })
   })
 
+  it('from a page of its own address, as the console is, is let in', async () => {
+    const ours = await talk(gateway, { origin: gateway.address })
+    ours.say(create('a', { max_tokens: 2 }))
+    await ours.hear({ type: 'done', id: 'a' })
+  })
+
   it('holds each stream to the limits of its key', async () => {
     const ours = await talk(gateway, { key: null, protocols: ['sluice', `openai-insecure-api-key.${SMALL_KEY}`] })
     ours.say(create('a', { max_tokens: 5_000 }))
