@@ -1,4 +1,5 @@
 // Sluice's own protocol over real sockets: streams beside each other, their ends, and everything that a client may do wrong.
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { chat, chatBody, jsonOf, textOf } from '../helpers/client.ts'
@@ -359,6 +360,20 @@ describe('a peer that is dead', () => {
     expect(gateway.log.find(({ message }) => message === 'websocket closed')).toMatchObject({
       cause: 'the peer reads nothing'
     })
+  })
+
+  it('frees its streams at once when its TCP connection ends while much waits to leave, without a goodbye', async () => {
+    const firehose = { ...ROOMY, pace: { prefillOverheadMs: 0, prefillPerTokenMs: 0, interTokenMs: 0 } }
+    await using gateway = await startGateway({ engines: [firehose] })
+    const ours = await talk(gateway)
+    ours.say(create('a', { ...LONG, max_tokens: 90_000 }))
+    await ours.hear({ type: 'chunk', id: 'a' })
+    ours.socket.pause()
+    const tokens = () => gateway.metric('sluice_output_tokens_total')
+    await sleep(1_500)
+    expect([gateway.engines[0]?.stats.running, await tokens()]).toEqual([1, 0])
+    ;(ours.socket as unknown as { _socket: Socket })._socket.end()
+    await expectNothingLeft(gateway)
   })
 
   it('is asked to reconnect when its connection is too old, after what is under way', async () => {
