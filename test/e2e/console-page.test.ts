@@ -44,6 +44,14 @@ describe.skipIf(LACKS_CHROMIUM)('the console as a page', () => {
     expect(await page.getByLabel('API key').inputValue()).toBe('')
   })
 
+  it('tells of a key that no header can carry, and does not blame the network', async () => {
+    await using open = await visit.open()
+    const { page } = open
+    await page.getByLabel('API key').fill('sk-…')
+    await until('it is told', async () => (await page.locator('#key-note.bad').count()) === 1)
+    expect(await page.locator('#key-note').innerText()).toMatch(/^A key has no spaces and no letters outside ASCII/)
+  })
+
   it('shows no key that a WebSocket can’t carry', async () => {
     await using open = await visit.open()
     const { page } = open
