@@ -1,10 +1,13 @@
 // The settings above the conversation: the key, which only this module holds, and what may be chosen with it.
 import { jsonHeaders } from './ask.js'
-import { readFailure, remedyOf, toFailure } from './failure.js'
+import { Failure, readFailure, remedyOf, toFailure } from './failure.js'
 import { chosen, find } from './page.js'
 
 /** A key is pasted as a whole, or typed letter by letter: it is tried when it has been quiet for so long. */
 const QUIET_MS = 350
+
+/** What a header can carry; fetch throws the same error for anything else as for a network that is gone. */
+const SENDABLE = /^[\x21-\x7e]+$/
 
 /** @typedef {import('./snippets.js').TransportName} TransportName */
 
@@ -88,6 +91,9 @@ function createLoader(base, key, model, onChange) {
  * @returns {Promise<string[]>}
  */
 async function listModels(base, key, signal) {
+  if (!SENDABLE.test(key)) {
+    throw new Failure({ code: 'invalid_api_key', message: 'A key has no spaces and no letters outside ASCII.' })
+  }
   const response = await fetch(`${base}v1/models`, { headers: jsonHeaders(key), cache: 'no-store', signal })
   if (!response.ok) throw await readFailure(response)
   const { data } = /** @type {{ data: { id: string }[] }} */ (await response.json())

@@ -5,12 +5,18 @@ import { Failure, parseJson, readError, readFailure } from './failure.js'
 /** A browser can't set a header for a WebSocket: the key is offered as a subprotocol, and never chosen. */
 const protocolsFor = (/** @type {string} */ key) => ['sluice', `openai-insecure-api-key.${key}`]
 
+/** https://www.rfc-editor.org/rfc/rfc9110#name-tokens: the browser's own error would show the key. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
+
 /** @typedef {{ type?: string, data?: unknown, status?: number, request_id?: string, max_tokens?: number, retry_after_ms?: number }} Message */
 
 const ID = 'answer'
 
 /** @type {import('./ask.js').Transport} */
 export async function streamByWebSocket({ base, key, body }, on, signal) {
+  if (!TOKEN.test(key)) {
+    throw new Failure({ code: 'key_not_sendable', message: 'This key has a sign that a WebSocket can’t carry.' })
+  }
   // a refused handshake tells a page nothing, not even its status: what can be known before is asked before
   const models = await fetch(`${base}v1/models`, { headers: jsonHeaders(key), cache: 'no-store', signal })
   if (!models.ok) throw await readFailure(models)

@@ -44,6 +44,28 @@ describe.skipIf(LACKS_CHROMIUM)('the console as a page', () => {
     expect(await page.getByLabel('API key').inputValue()).toBe('')
   })
 
+  it('tells of a key that no header can carry, and does not blame the network', async () => {
+    await using open = await visit.open()
+    const { page } = open
+    await page.getByLabel('API key').fill('sk-…')
+    await until('it is told', async () => (await page.locator('#key-note.bad').count()) === 1)
+    expect(await page.locator('#key-note').innerText()).toMatch(/^A key has no spaces and no letters outside ASCII/)
+  })
+
+  it('shows no key that a WebSocket can’t carry', async () => {
+    await using open = await visit.open()
+    const { page } = open
+    // somebody else's key may have a slash or a sign of equality, which a subprotocol may not
+    await page.route('**/v1/models', (route) => route.fulfill({ json: { data: [{ id: MODEL }] } }))
+    await page.getByLabel('API key').fill('sk-a/b==')
+    await page.getByLabel('Model').and(page.locator(':enabled')).waitFor()
+    await page.getByRole('radio', { name: 'WebSocket', exact: true }).check()
+    await ask(page)
+    await untilOver(page)
+    expect(await page.locator('.failure').innerText()).toMatch(/^key_not_sendable/)
+    expect(await page.locator('body').innerText()).not.toContain('sk-a/b==')
+  })
+
   it('takes whatever a model thinks and writes for text, never for markup', async () => {
     const hostile = '<img src=x onerror=alert(1)><script>alert(2)</script>'
     await using model = await serveEngine((response, { path }) => {

@@ -1,4 +1,5 @@
 // Sluice's own protocol over real sockets: streams beside each other, their ends, and everything that a client may do wrong.
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { chat, chatBody, jsonOf, textOf } from '../helpers/client.ts'
@@ -279,6 +280,12 @@ describe('who may connect', () => {
     await ours.hear({ type: 'done', id: 'a' })
   })
 
+  it('from a page of its own address, as the console is, is let in', async () => {
+    const ours = await talk(gateway, { origin: gateway.address })
+    ours.say(create('a', { max_tokens: 2 }))
+    await ours.hear({ type: 'done', id: 'a' })
+  })
+
   it('holds each stream to the limits of its key', async () => {
     const ours = await talk(gateway, { key: null, protocols: ['sluice', `openai-insecure-api-key.${SMALL_KEY}`] })
     ours.say(create('a', { max_tokens: 5_000 }))
@@ -353,6 +360,20 @@ describe('a peer that is dead', () => {
     expect(gateway.log.find(({ message }) => message === 'websocket closed')).toMatchObject({
       cause: 'the peer reads nothing'
     })
+  })
+
+  it('frees its streams at once when its TCP connection ends while much waits to leave, without a goodbye', async () => {
+    const firehose = { ...ROOMY, pace: { prefillOverheadMs: 0, prefillPerTokenMs: 0, interTokenMs: 0 } }
+    await using gateway = await startGateway({ engines: [firehose] })
+    const ours = await talk(gateway)
+    ours.say(create('a', { ...LONG, max_tokens: 90_000 }))
+    await ours.hear({ type: 'chunk', id: 'a' })
+    ours.socket.pause()
+    const tokens = () => gateway.metric('sluice_output_tokens_total')
+    await sleep(1_500)
+    expect([gateway.engines[0]?.stats.running, await tokens()]).toEqual([1, 0])
+    ;(ours.socket as unknown as { _socket: Socket })._socket.end()
+    await expectNothingLeft(gateway)
   })
 
   it('is asked to reconnect when its connection is too old, after what is under way', async () => {

@@ -253,6 +253,20 @@ describe('an event that is wrong', () => {
   })
 })
 
+describe('a peer that steers and does not read', () => {
+  it('gets no input back while much waits to leave, so that nothing piles up', async () => {
+    await using gateway = await startGateway({ engines: [ROOMY] })
+    const ours = await talk(gateway)
+    ours.socket.pause()
+    for (let i = 0; i < 40; i++) ours.say({ type: 'response.steer', input: 'x'.repeat(1_048_576) })
+    await until('everything has been taken', () => ours.socket.bufferedAmount === 0)
+    ours.socket.resume()
+    await until('everything is answered', () => ours.heard.length === 40)
+    expect(ours.heard.filter(({ type }) => type === 'response.steer.failed').length).toBeLessThan(30)
+    expect(ours.heard.at(-1)).toMatchObject({ type: 'error', status: 400, error: { param: 'type' } })
+  })
+})
+
 /** An engine that tells what it was asked, and answers as it is told. */
 describe('what an engine is sent', () => {
   let engine: ScriptedEngine

@@ -88,6 +88,8 @@ export class Connection implements Wire {
     this.#raw.on('data', () => {
       this.#heardAtMs = this.#options.now()
     })
+    // TCP may end without a goodbye, and its close waits until everything has left
+    this.#raw.once('end', () => this.#leave())
     this.#socket.on('error', (cause) => {
       this.cause ??= cause
     })
@@ -191,7 +193,7 @@ export class Connection implements Wire {
     this.#socket.close(CLOSE.goingAway, this.#retired.code)
   }
 
-  /** Frees everything; what comes first of the goodbye and the socket's end calls it. */
+  /** Frees everything; what comes first of the goodbye, the peer's last byte and the socket's close calls it. */
   #leave(): void {
     if (this.#left) return
     this.#left = true

@@ -36,10 +36,12 @@ export function chooseProtocol(offered: ReadonlySet<string>): string | false {
 
 /**
  * Which pages may connect: a browser tells of whichever page it is, and asks nobody first as it does for a request by
- * fetch. What is no browser sends no origin. Throws `origin_not_allowed`.
+ * fetch. A page of the gateway's own address, as the console is, may as by fetch; its scheme is not compared, because TLS
+ * may end before the gateway. What is no browser sends no origin. Throws `origin_not_allowed`.
  */
-export function checkOrigin({ origin }: IncomingHttpHeaders, allowed: readonly string[]): void {
+export function checkOrigin({ origin, host }: IncomingHttpHeaders, allowed: readonly string[]): void {
   if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return
+  if (host !== undefined && URL.parse(origin)?.host === host.toLowerCase()) return
   throw new GatewayError('origin_not_allowed')
 }
 

@@ -55,7 +55,7 @@ export class ResponsesSession implements Session {
       // what waits must not keep the whole read that it came in
       const event = readJsonBody(Buffer.from(message), 'message')
       const type = event.get('type')
-      if (type === 'response.steer') this.#wire.send(steerFailedEvent(readSteer(event)))
+      if (type === 'response.steer') this.#refuseSteer(event)
       else {
         lane = readLane(event)
         this.#take(type, { lane, bytes: message.length, requestId, event })
@@ -85,6 +85,15 @@ export class ResponsesSession implements Session {
       throw new GatewayError('invalid_request', { message, param: 'type' })
     } else if (this.#wire.retired !== undefined) throw this.#wire.retired
     else this.#lanes.add(request)
+  }
+
+  /** Its input goes back, but not to a peer that reads slower than it steers: all of it would wait here. */
+  #refuseSteer(event: JsonBody): void {
+    if (this.#wire.full) {
+      const message = 'The engines take no input while they answer, and too much waits to leave for it to be sent back.'
+      throw new GatewayError('invalid_request', { message, param: 'type' })
+    }
+    this.#wire.send(steerFailedEvent(readSteer(event)))
   }
 
   #refuse(lane: string | undefined, requestId: string, cause: unknown): void {

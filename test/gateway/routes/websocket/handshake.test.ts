@@ -40,6 +40,18 @@ describe('an origin', () => {
     expect(() => checkOrigin({ origin }, allowed)).toThrow(/origin/)
   })
 
+  it.each([
+    ['https://llm.example.com', 'llm.example.com', true],
+    ['http://127.0.0.1:8080', '127.0.0.1:8080', true],
+    ['http://127.0.0.1:3000', '127.0.0.1:8080', false],
+    ['https://llm.example.com.evil.com', 'llm.example.com', false],
+    ['null', '', false]
+  ])('%j at the address %j is let in: %j', (origin, host, isLetIn) => {
+    const check = () => checkOrigin({ origin, host }, allowed)
+    if (isLetIn) expect(check).not.toThrow()
+    else expect(check).toThrow(/origin/)
+  })
+
   it.each(['https://anybody.example.com', 'null'])('%j is let in where every one is', (origin) => {
     expect(() => checkOrigin({ origin }, ['*'])).not.toThrow()
   })

@@ -66,6 +66,12 @@ describe('a history', () => {
 })
 
 describe('the bound over all connections', () => {
+  it('counts all the memory that is held: a short response keeps no larger block alive', () => {
+    const ours = new ConnectionHistory(new Histories(1_000))
+    saying(ours, 'a', 'r1', '1', '2')
+    expect(ours.find('r1')?.buffer.byteLength).toBe(3)
+  })
+
   it('forgets what was used longest ago, and what is used stays', () => {
     const histories = new Histories(10)
     const ours = new ConnectionHistory(histories)
