@@ -45,11 +45,12 @@ export function createJournals(settings: Settings, deps: JournalsParts, metrics:
   if (redisUrl === undefined) return journals
   const onReady = () => log.info('streams are shared with other gateways')
   const redis = new RedisConnection(redisUrl, { onLost: onTrouble, onReady })
-  const { retentionMs } = streams
+  const { retentionMs, replayGraceMs } = streams
   const shared = new SharedJournals(redis, {
     ...streams.redis,
     gateway: deps.newGatewayId(),
     retentionMs,
+    replayGraceMs,
     runningMs: budget.streamMs + retentionMs
   })
   const sharing = new JournalSharing(redis, shared, streams.redis.lostMs, {

@@ -80,8 +80,9 @@ export class JournalSharing {
     return this.#shared.noteViewers(id)
   }
 
-  hasViewers(id: string): Promise<boolean> {
-    return this.#shared.hasViewers(id)
+  /** How long the readers elsewhere, or those who were there, still count, in ms. */
+  viewersCountMs(id: string): Promise<number> {
+    return this.#shared.viewersCountMs(id)
   }
 
   /** Waits until Redis has everything, for so long at most, and ends. */

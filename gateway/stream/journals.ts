@@ -215,10 +215,14 @@ export class Journals {
   async #cancelUnwatched(kept: Kept, journal: Journal): Promise<void> {
     if (kept.asking) return
     kept.asking = true
-    const watched = await this.#ask(() => this.#sharing?.hasViewers(kept.id), true)
+    const { replayGraceMs } = this.#options
+    const countMs = (await this.#ask(() => this.#sharing?.viewersCountMs(kept.id), replayGraceMs)) ?? 0
     kept.asking = false
-    if (watched === true) kept.unwatchedSinceMs = this.#deps.now()
-    else if (kept.viewers.size === 0) journal.cancel(new GatewayError('stream_unwatched'))
+    // whoever came and left meanwhile counts, too
+    const sinceMs = this.#deps.now() - replayGraceMs + countMs
+    if (countMs > 0) kept.unwatchedSinceMs = Math.max(kept.unwatchedSinceMs, sinceMs)
+    else if (kept.viewers.size === 0 && kept.unwatchedSinceMs < sinceMs)
+      journal.cancel(new GatewayError('stream_unwatched'))
   }
 
   async #lookAfterDistant(kept: Kept): Promise<void> {

@@ -27,12 +27,14 @@ export interface SharedOptions {
   readonly retentionMs: number
   /** A gateway that has not said for so long that it lives is taken for dead. */
   readonly lostMs: number
+  /** A viewer counts for so long after it was confirmed: it may be on its way back. */
+  readonly replayGraceMs: number
 }
 
 /** An event stands there under the same number already, and it is another one: somebody else has ended this journal. */
 export class SharedConflict extends Error {}
 
-/** How long a viewer that nobody has confirmed counts, in ms; whoever has viewers confirms them every second. */
+/** A viewer counts at least so long after it was confirmed, in ms; whoever has viewers confirms them every second. */
 const VIEWERS_MS = 3_000
 const TAKEN = /equal or smaller/
 /** Both or neither: the second is not tried where the first is refused. */
@@ -101,13 +103,15 @@ export class SharedJournals {
     await this.#redis.send('DEL', this.#key('log', id), this.#key('owner', id))
   }
 
-  /** Says that somebody watches here, for a few seconds. */
+  /** Says that somebody watches here. */
   async noteViewers(id: string): Promise<void> {
-    await this.#redis.send('SET', this.#key('viewers', id), '1', 'PX', String(VIEWERS_MS))
+    const countsMs = Math.max(VIEWERS_MS, this.#options.replayGraceMs)
+    await this.#redis.send('SET', this.#key('viewers', id), '1', 'PX', String(countsMs))
   }
 
-  async hasViewers(id: string): Promise<boolean> {
-    return Number(await this.#redis.send('EXISTS', this.#key('viewers', id))) > 0
+  /** How long the last viewer that was confirmed still counts, in ms; 0 where none does. */
+  async viewersCountMs(id: string): Promise<number> {
+    return Math.max(0, Number(await this.#redis.send('PTTL', this.#key('viewers', id))))
   }
 
   /** Says that this gateway lives. */

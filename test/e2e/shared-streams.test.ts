@@ -156,6 +156,21 @@ describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debi
       await free()
     })
 
+    it('count the grace time from when the last reader left, wherever that was', async () => {
+      await using first = await joined({ replayGraceMs: 8_000 })
+      await using second = await joined({ replayGraceMs: 8_000 })
+      const { url } = await beginStream(first.address, { body: LONG })
+      const leaving = new AbortController()
+      const open = await fetch(second.address + url, { signal: leaving.signal })
+      const read = open.text().catch(() => '')
+      await sleep(4_000)
+      leaving.abort()
+      await read
+      await sleep(5_500)
+      expect(stats().running).toBe(1)
+      await free()
+    })
+
     it('say when Redis is away, serve what they run, and share again once it is back', async () => {
       const ours = await startRedis()
       await using first = await joined({}, ours.url)
