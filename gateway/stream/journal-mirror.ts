@@ -31,6 +31,11 @@ export class JournalMirror {
     return this.#done
   }
 
+  /** Says again whose the journal is, so that others find it. */
+  async renew(): Promise<void> {
+    if (!this.#done) await this.#shared.create(this.#journal.id, this.#journal.owner)
+  }
+
   close(): void {
     this.#done = true
     clearTimeout(this.#retry)

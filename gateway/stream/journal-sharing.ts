@@ -42,6 +42,12 @@ export class JournalSharing {
     this.#shared.onCancel(this.#deps.onCancel).catch(this.#deps.onTrouble)
   }
 
+  /** Says again what a Redis that has lost its data can't know: that this gateway lives, and what it runs. */
+  renew(): void {
+    this.#beat()
+    for (const mirror of this.#mirrors) mirror.renew().catch(this.#deps.onTrouble)
+  }
+
   /** Mirrors a journal from now on; rejects where others could not find it. */
   async share(journal: Journal): Promise<void> {
     await within(ANSWER_MS, this.#shared.create(journal.id, journal.owner))

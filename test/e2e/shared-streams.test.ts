@@ -156,6 +156,27 @@ describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debi
       await free()
     })
 
+    it('keep a stream that runs, and find it again, when Redis has lost its data', async () => {
+      await using own = await startRedis()
+      await using first = await joined({}, own.url)
+      await using second = await joined({}, own.url)
+      const { url } = await beginStream(first.address, { body: LONG })
+      const leaving = new AbortController()
+      const open = await fetch(second.address + url, { signal: leaving.signal })
+      const read = open.text().catch(() => '')
+      await visit(second.address, url, { cutAt: 9_000 })
+      await own.stop()
+      await using emptied = await startRedis(own.port)
+      await sleep(6_000)
+      expect(stats().running).toBe(1)
+      await using third = await joined({}, emptied.url)
+      expect((await visit(third.address, url, { cutAt: 9_000 })).status).toBe(410)
+      leaving.abort()
+      await read
+      await fetch(first.address + url, { method: 'DELETE' })
+      await free()
+    })
+
     it('count the grace time from when the last reader left, wherever that was', async () => {
       await using first = await joined({ replayGraceMs: 8_000 })
       await using second = await joined({ replayGraceMs: 8_000 })
