@@ -26,6 +26,10 @@ export class JournalMirror {
     journal.log.follow(this.#onNews)
   }
 
+  get id(): string {
+    return this.#journal.id
+  }
+
   /** Redis has everything, the end included. */
   get done(): boolean {
     return this.#done

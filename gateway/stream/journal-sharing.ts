@@ -68,9 +68,10 @@ export class JournalSharing {
     }
   }
 
-  /** Forgets a journal for every gateway. */
-  remove(id: string): Promise<void> {
-    return this.#shared.remove(id)
+  /** Forgets a journal of this gateway for every other one, once Redis has its end. */
+  async remove(id: string): Promise<void> {
+    await this.#whileBusy(ANSWER_MS, (mirror) => mirror.id === id)
+    await within(ANSWER_MS, this.#shared.remove(id))
   }
 
   /** Cancels, or forgets, a journal of another gateway; where that is gone, ends it. */
@@ -94,10 +95,14 @@ export class JournalSharing {
   /** Waits until Redis has everything, for so long at most, and ends. */
   async close(withinMs: number): Promise<void> {
     clearInterval(this.#pulse)
-    const isBusy = () => [...this.#mirrors].some((mirror) => !mirror.done)
-    for (let waitedMs = 0; waitedMs < withinMs && isBusy(); waitedMs += LOOK_MS) await sleep(LOOK_MS)
+    await this.#whileBusy(withinMs, () => true)
     for (const mirror of this.#mirrors) mirror.close()
     this.#redis.close()
+  }
+
+  async #whileBusy(withinMs: number, which: (mirror: JournalMirror) => boolean): Promise<void> {
+    const isBusy = () => [...this.#mirrors].some((mirror) => which(mirror) && !mirror.done)
+    for (let waitedMs = 0; waitedMs < withinMs && isBusy(); waitedMs += LOOK_MS) await sleep(LOOK_MS)
   }
 
   #beat(): void {

@@ -175,8 +175,12 @@ export class Journals {
     const kept = this.#shelf.get(id)
     if (kept?.own === undefined) return
     if (!kept.log.ended) return kept.own.cancel(new GatewayError('stream_cancelled'))
-    this.#shelf.remove(kept)
-    await this.#sharing?.remove(id)
+    try {
+      await this.#sharing?.remove(id)
+    } finally {
+      // not before: what others still need of it is read from here
+      this.#shelf.remove(kept)
+    }
   }
 
   /** Sends the readers of others' journals away: they come back, to a gateway that stays. */

@@ -36,6 +36,8 @@ export class SharedConflict extends Error {}
 
 /** A viewer counts at least so long after it was confirmed, in ms; whoever has viewers confirms them every second. */
 const VIEWERS_MS = 3_000
+/** The events of a forgotten journal stay for so long, in ms: copies that have readers look every second. */
+const FORGOTTEN_MS = 5_000
 const TAKEN = /equal or smaller/
 /** Both or neither: the second is not tried where the first is refused. */
 const ABANDON = `redis.call('XADD', KEYS[1], ARGV[1], 'event', ARGV[2])
@@ -99,8 +101,12 @@ export class SharedJournals {
     await this.#redis.send('PUBLISH', this.#key('news', id), '')
   }
 
+  /** Forgets a journal: nobody finds it any more; whoever reads it still gets its end. */
   async remove(id: string): Promise<void> {
-    await this.#redis.send('DEL', this.#key('log', id), this.#key('owner', id))
+    await Promise.all([
+      this.#redis.send('DEL', this.#key('owner', id)),
+      this.#redis.send('PEXPIRE', this.#key('log', id), String(FORGOTTEN_MS))
+    ])
   }
 
   /** Says that somebody watches here. */

@@ -177,6 +177,21 @@ describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debi
       await free()
     })
 
+    it('end a stream for readers elsewhere, too, when it is cancelled and forgotten at once', async () => {
+      await using first = await joined()
+      await using second = await joined()
+      for (let round = 0; round < 5; round++) {
+        const { url } = await beginStream(first.address, { body: LONG })
+        const reader = visit(second.address, url)
+        await visit(second.address, url, { cutAt: 5_000 })
+        const cancel = () => fetch(first.address + url, { method: 'DELETE' })
+        await Promise.all([cancel(), cancel()])
+        const { events } = await reader
+        expect(events.at(-1)).toContain('[DONE]')
+      }
+      await free()
+    })
+
     it('count the grace time from when the last reader left, wherever that was', async () => {
       await using first = await joined({ replayGraceMs: 8_000 })
       await using second = await joined({ replayGraceMs: 8_000 })
