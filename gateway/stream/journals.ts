@@ -65,7 +65,10 @@ export class Journals {
   constructor(options: JournalsOptions, deps: JournalsDeps) {
     this.#options = options
     this.#deps = deps
-    this.#shelf = new JournalShelf(options)
+    // the Redis of all has no bounds of its own
+    this.#shelf = new JournalShelf(options, ({ id, own }) => {
+      if (own !== undefined) void this.#ask(() => this.#sharing?.remove(id), undefined)
+    })
     this.#timer = setInterval(() => this.#tick(deps.now()), Math.min(TICK_MS, options.replayGraceMs / 4))
     this.#timer.unref()
   }

@@ -12,7 +12,11 @@ const SIGNING_KEY = 'a-signing-key-of-more-than-32-characters'
 const LONG = { max_tokens: 50_000, ignore_eos: true }
 const SHORT = { max_tokens: 120, ignore_eos: true }
 
-type Streams = { readonly lostMs?: number; readonly replayGraceMs?: number }
+type Streams = {
+  readonly lostMs?: number
+  readonly replayGraceMs?: number
+  readonly maxJournalsPerKey?: number
+}
 
 describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debian: apt-get install redis-server)'))(
   'gateways that share a Redis',
@@ -190,6 +194,16 @@ describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debi
         expect(events.at(-1)).toContain('[DONE]')
       }
       await free()
+    })
+
+    it('keep no more in Redis than they may keep', async () => {
+      await using first = await joined({ maxJournalsPerKey: 1 })
+      await using second = await joined()
+      const { url } = await beginStream(first.address, { body: SHORT })
+      await visit(first.address, url)
+      const { url: next } = await beginStream(first.address, { body: SHORT })
+      await until('its place is used', async () => (await visit(second.address, url)).status === 404)
+      expect((await visit(second.address, next)).events.at(-1)).toContain('[DONE]')
     })
 
     it('count the grace time from when the last reader left, wherever that was', async () => {
