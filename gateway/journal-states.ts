@@ -43,13 +43,17 @@ export function createJournals(settings: Settings, deps: JournalsParts, metrics:
   )
   const { redisUrl } = settings.streams
   if (redisUrl === undefined) return journals
-  const onReady = () => log.info('streams are shared with other gateways')
+  const onReady = () => {
+    log.info('streams are shared with other gateways')
+    sharing.renew()
+  }
   const redis = new RedisConnection(redisUrl, { onLost: onTrouble, onReady })
-  const { retentionMs } = streams
+  const { retentionMs, replayGraceMs } = streams
   const shared = new SharedJournals(redis, {
     ...streams.redis,
     gateway: deps.newGatewayId(),
     retentionMs,
+    replayGraceMs,
     runningMs: budget.streamMs + retentionMs
   })
   const sharing = new JournalSharing(redis, shared, streams.redis.lostMs, {

@@ -6,8 +6,11 @@ import type { SharedJournals, SharedOwner } from './shared-journals.ts'
 
 /** Events that are read at once. */
 const BATCH_EVENTS = 512
-/** An owner that is not there for so many looks in a row is taken for dead. */
-const LOOKS = 2
+/**
+ * An owner that is not there for so many looks in a row, a second apart, is taken for dead: when Redis comes back
+ * empty, the owner may take 2 s longer to connect than this gateway (`MOST_RETRY_MS` of the connection).
+ */
+const LOOKS = 4
 
 export class DistantJournal {
   readonly id: string

@@ -26,9 +26,18 @@ export class JournalMirror {
     journal.log.follow(this.#onNews)
   }
 
+  get id(): string {
+    return this.#journal.id
+  }
+
   /** Redis has everything, the end included. */
   get done(): boolean {
     return this.#done
+  }
+
+  /** Says again whose the journal is, so that others find it. */
+  async renew(): Promise<void> {
+    if (!this.#done) await this.#shared.create(this.#journal.id, this.#journal.owner)
   }
 
   close(): void {

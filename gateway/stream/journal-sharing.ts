@@ -42,6 +42,12 @@ export class JournalSharing {
     this.#shared.onCancel(this.#deps.onCancel).catch(this.#deps.onTrouble)
   }
 
+  /** Says again what a Redis that has lost its data can't know: that this gateway lives, and what it runs. */
+  renew(): void {
+    this.#beat()
+    for (const mirror of this.#mirrors) mirror.renew().catch(this.#deps.onTrouble)
+  }
+
   /** Mirrors a journal from now on; rejects where others could not find it. */
   async share(journal: Journal): Promise<void> {
     await within(ANSWER_MS, this.#shared.create(journal.id, journal.owner))
@@ -62,9 +68,10 @@ export class JournalSharing {
     }
   }
 
-  /** Forgets a journal for every gateway. */
-  remove(id: string): Promise<void> {
-    return this.#shared.remove(id)
+  /** Forgets a journal of this gateway for every other one, once Redis has its end. */
+  async remove(id: string): Promise<void> {
+    await this.#whileBusy(ANSWER_MS, (mirror) => mirror.id === id)
+    await within(ANSWER_MS, this.#shared.remove(id))
   }
 
   /** Cancels, or forgets, a journal of another gateway; where that is gone, ends it. */
@@ -80,17 +87,22 @@ export class JournalSharing {
     return this.#shared.noteViewers(id)
   }
 
-  hasViewers(id: string): Promise<boolean> {
-    return this.#shared.hasViewers(id)
+  /** How long the readers elsewhere, or those who were there, still count, in ms. */
+  viewersCountMs(id: string): Promise<number> {
+    return this.#shared.viewersCountMs(id)
   }
 
   /** Waits until Redis has everything, for so long at most, and ends. */
   async close(withinMs: number): Promise<void> {
     clearInterval(this.#pulse)
-    const isBusy = () => [...this.#mirrors].some((mirror) => !mirror.done)
-    for (let waitedMs = 0; waitedMs < withinMs && isBusy(); waitedMs += LOOK_MS) await sleep(LOOK_MS)
+    await this.#whileBusy(withinMs, () => true)
     for (const mirror of this.#mirrors) mirror.close()
     this.#redis.close()
+  }
+
+  async #whileBusy(withinMs: number, which: (mirror: JournalMirror) => boolean): Promise<void> {
+    const isBusy = () => [...this.#mirrors].some((mirror) => which(mirror) && !mirror.done)
+    for (let waitedMs = 0; waitedMs < withinMs && isBusy(); waitedMs += LOOK_MS) await sleep(LOOK_MS)
   }
 
   #beat(): void {

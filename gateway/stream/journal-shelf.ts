@@ -52,11 +52,14 @@ export class Kept {
 /** Journals by their id, the oldest first. A finished one that nobody reads makes room for a new one. */
 export class JournalShelf implements LogBudget {
   readonly #options: ShelfOptions
+  readonly #onPushedOut: (kept: Kept) => void
   readonly #kept = new Map<string, Kept>()
   #bytes = 0
 
-  constructor(options: ShelfOptions) {
+  /** @param onPushedOut told of what had to make room */
+  constructor(options: ShelfOptions, onPushedOut: (kept: Kept) => void) {
     this.#options = options
+    this.#onPushedOut = onPushedOut
   }
 
   get exceeded(): boolean {
@@ -123,6 +126,7 @@ export class JournalShelf implements LogBudget {
     for (const kept of this.#kept.values()) {
       if (!kept.idle || !may(kept)) continue
       this.remove(kept)
+      this.#onPushedOut(kept)
       return true
     }
     return false

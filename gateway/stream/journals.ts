@@ -65,7 +65,10 @@ export class Journals {
   constructor(options: JournalsOptions, deps: JournalsDeps) {
     this.#options = options
     this.#deps = deps
-    this.#shelf = new JournalShelf(options)
+    // the Redis of all has no bounds of its own
+    this.#shelf = new JournalShelf(options, ({ id, own }) => {
+      if (own !== undefined) void this.#ask(() => this.#sharing?.remove(id), undefined)
+    })
     this.#timer = setInterval(() => this.#tick(deps.now()), Math.min(TICK_MS, options.replayGraceMs / 4))
     this.#timer.unref()
   }
@@ -175,8 +178,12 @@ export class Journals {
     const kept = this.#shelf.get(id)
     if (kept?.own === undefined) return
     if (!kept.log.ended) return kept.own.cancel(new GatewayError('stream_cancelled'))
-    this.#shelf.remove(kept)
-    await this.#sharing?.remove(id)
+    try {
+      await this.#sharing?.remove(id)
+    } finally {
+      // not before: what others still need of it is read from here
+      this.#shelf.remove(kept)
+    }
   }
 
   /** Sends the readers of others' journals away: they come back, to a gateway that stays. */
@@ -215,10 +222,14 @@ export class Journals {
   async #cancelUnwatched(kept: Kept, journal: Journal): Promise<void> {
     if (kept.asking) return
     kept.asking = true
-    const watched = await this.#ask(() => this.#sharing?.hasViewers(kept.id), true)
+    const { replayGraceMs } = this.#options
+    const countMs = (await this.#ask(() => this.#sharing?.viewersCountMs(kept.id), replayGraceMs)) ?? 0
     kept.asking = false
-    if (watched === true) kept.unwatchedSinceMs = this.#deps.now()
-    else if (kept.viewers.size === 0) journal.cancel(new GatewayError('stream_unwatched'))
+    // whoever came and left meanwhile counts, too
+    const sinceMs = this.#deps.now() - replayGraceMs + countMs
+    if (countMs > 0) kept.unwatchedSinceMs = Math.max(kept.unwatchedSinceMs, sinceMs)
+    else if (kept.viewers.size === 0 && kept.unwatchedSinceMs < sinceMs)
+      journal.cancel(new GatewayError('stream_unwatched'))
   }
 
   async #lookAfterDistant(kept: Kept): Promise<void> {

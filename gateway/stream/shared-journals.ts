@@ -27,13 +27,17 @@ export interface SharedOptions {
   readonly retentionMs: number
   /** A gateway that has not said for so long that it lives is taken for dead. */
   readonly lostMs: number
+  /** A viewer counts for so long after it was confirmed: it may be on its way back. */
+  readonly replayGraceMs: number
 }
 
 /** An event stands there under the same number already, and it is another one: somebody else has ended this journal. */
 export class SharedConflict extends Error {}
 
-/** How long a viewer that nobody has confirmed counts, in ms; whoever has viewers confirms them every second. */
+/** A viewer counts at least so long after it was confirmed, in ms; whoever has viewers confirms them every second. */
 const VIEWERS_MS = 3_000
+/** The events of a forgotten journal stay for so long, in ms: copies that have readers look every second. */
+const FORGOTTEN_MS = 5_000
 const TAKEN = /equal or smaller/
 /** Both or neither: the second is not tried where the first is refused. */
 const ABANDON = `redis.call('XADD', KEYS[1], ARGV[1], 'event', ARGV[2])
@@ -97,17 +101,23 @@ export class SharedJournals {
     await this.#redis.send('PUBLISH', this.#key('news', id), '')
   }
 
+  /** Forgets a journal: nobody finds it any more; whoever reads it still gets its end. */
   async remove(id: string): Promise<void> {
-    await this.#redis.send('DEL', this.#key('log', id), this.#key('owner', id))
+    await Promise.all([
+      this.#redis.send('DEL', this.#key('owner', id)),
+      this.#redis.send('PEXPIRE', this.#key('log', id), String(FORGOTTEN_MS))
+    ])
   }
 
-  /** Says that somebody watches here, for a few seconds. */
+  /** Says that somebody watches here. */
   async noteViewers(id: string): Promise<void> {
-    await this.#redis.send('SET', this.#key('viewers', id), '1', 'PX', String(VIEWERS_MS))
+    const countsMs = Math.max(VIEWERS_MS, this.#options.replayGraceMs)
+    await this.#redis.send('SET', this.#key('viewers', id), '1', 'PX', String(countsMs))
   }
 
-  async hasViewers(id: string): Promise<boolean> {
-    return Number(await this.#redis.send('EXISTS', this.#key('viewers', id))) > 0
+  /** How long the last viewer that was confirmed still counts, in ms; 0 where none does. */
+  async viewersCountMs(id: string): Promise<number> {
+    return Math.max(0, Number(await this.#redis.send('PTTL', this.#key('viewers', id))))
   }
 
   /** Says that this gateway lives. */

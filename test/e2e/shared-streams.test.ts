@@ -12,7 +12,11 @@ const SIGNING_KEY = 'a-signing-key-of-more-than-32-characters'
 const LONG = { max_tokens: 50_000, ignore_eos: true }
 const SHORT = { max_tokens: 120, ignore_eos: true }
 
-type Streams = { readonly lostMs?: number; readonly replayGraceMs?: number }
+type Streams = {
+  readonly lostMs?: number
+  readonly replayGraceMs?: number
+  readonly maxJournalsPerKey?: number
+}
 
 describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debian: apt-get install redis-server)'))(
   'gateways that share a Redis',
@@ -153,6 +157,67 @@ describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debi
       expect((await visit(first.address, url, { after: String(last) })).status).toBe(204)
       // who had more of it from the dead gateway than it could share is not told that this was all
       expect((await visit(first.address, url, { after: String(last + 1) })).status).toBe(502)
+      await free()
+    })
+
+    it('keep a stream that runs, and find it again, when Redis has lost its data', async () => {
+      await using own = await startRedis()
+      await using first = await joined({}, own.url)
+      await using second = await joined({}, own.url)
+      const { url } = await beginStream(first.address, { body: LONG })
+      const leaving = new AbortController()
+      const open = await fetch(second.address + url, { signal: leaving.signal })
+      const read = open.text().catch(() => '')
+      await visit(second.address, url, { cutAt: 9_000 })
+      await own.stop()
+      await using emptied = await startRedis(own.port)
+      await sleep(6_000)
+      expect(stats().running).toBe(1)
+      await using third = await joined({}, emptied.url)
+      expect((await visit(third.address, url, { cutAt: 9_000 })).status).toBe(410)
+      leaving.abort()
+      await read
+      await fetch(first.address + url, { method: 'DELETE' })
+      await free()
+    })
+
+    it('end a stream for readers elsewhere, too, when it is cancelled and forgotten at once', async () => {
+      await using first = await joined()
+      await using second = await joined()
+      for (let round = 0; round < 5; round++) {
+        const { url } = await beginStream(first.address, { body: LONG })
+        const reader = visit(second.address, url)
+        await visit(second.address, url, { cutAt: 5_000 })
+        const cancel = () => fetch(first.address + url, { method: 'DELETE' })
+        await Promise.all([cancel(), cancel()])
+        const { events } = await reader
+        expect(events.at(-1)).toContain('[DONE]')
+      }
+      await free()
+    })
+
+    it('keep no more in Redis than they may keep', async () => {
+      await using first = await joined({ maxJournalsPerKey: 1 })
+      await using second = await joined()
+      const { url } = await beginStream(first.address, { body: SHORT })
+      await visit(first.address, url)
+      const { url: next } = await beginStream(first.address, { body: SHORT })
+      await until('its place is used', async () => (await visit(second.address, url)).status === 404)
+      expect((await visit(second.address, next)).events.at(-1)).toContain('[DONE]')
+    })
+
+    it('count the grace time from when the last reader left, wherever that was', async () => {
+      await using first = await joined({ replayGraceMs: 8_000 })
+      await using second = await joined({ replayGraceMs: 8_000 })
+      const { url } = await beginStream(first.address, { body: LONG })
+      const leaving = new AbortController()
+      const open = await fetch(second.address + url, { signal: leaving.signal })
+      const read = open.text().catch(() => '')
+      await sleep(4_000)
+      leaving.abort()
+      await read
+      await sleep(5_500)
+      expect(stats().running).toBe(1)
       await free()
     })
 
