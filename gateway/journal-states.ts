@@ -42,7 +42,18 @@ export function createJournals(settings: Settings, deps: JournalsParts, metrics:
     }
   )
   const { redisUrl } = settings.streams
-  if (redisUrl === undefined) return journals
+  if (redisUrl !== undefined) share(journals, redisUrl, settings, { newGatewayId: deps.newGatewayId, onTrouble, log })
+  return journals
+}
+
+interface ShareDeps extends Pick<JournalsParts, 'newGatewayId'> {
+  readonly onTrouble: (cause: Error) => void
+  readonly log: Logger
+}
+
+function share(journals: Journals, redisUrl: string, { config }: Settings, deps: ShareDeps): void {
+  const { streams, budget } = config
+  const { onTrouble, log } = deps
   const onReady = () => {
     log.info('streams are shared with other gateways')
     sharing.renew()
@@ -62,7 +73,6 @@ export function createJournals(settings: Settings, deps: JournalsParts, metrics:
     onTrouble
   })
   journals.join(sharing)
-  return journals
 }
 
 function noteTrouble(now: () => number, metrics: Metrics, log: Logger): (cause: Error) => void {
