@@ -20,15 +20,26 @@ try {
     'listening'
   )
   let leaving = false
-  const leave = async (signal: NodeJS.Signals) => {
-    if (leaving) process.exit(1)
+  const leave = async (exitCode: number) => {
     leaving = true
-    log.info({ signal }, 'leaving; a second signal ends at once')
-    await app.drain()
-    process.exit(0)
+    try {
+      await app.drain()
+    } finally {
+      process.exit(exitCode)
+    }
   }
-  process.on('SIGTERM', leave)
-  process.on('SIGINT', leave)
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (leaving) process.exit(1)
+    log.info({ signal }, 'leaving; a second signal ends at once')
+    void leave(0)
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  // What nobody caught is a defect, and new work is better off elsewhere; the open streams have nothing to do with it.
+  process.on('uncaughtException', (err) => {
+    log.fatal({ err }, 'leaving: nobody caught an error')
+    if (!leaving) void leave(1)
+  })
 } catch (cause) {
   fail(cause)
 }

@@ -14,6 +14,23 @@ afterEach(() => gateway[Symbol.asyncDispose]())
 
 const tokens = (count: number) => ({ body: { stream: true, max_tokens: count, ignore_eos: true } })
 
+describe('an error that nobody caught', () => {
+  it('ends the process with 1, but no stream that is open', async () => {
+    const budget = { propagationMs: 600, drainMs: 5_000 }
+    const urls = engines.map(({ url }) => url)
+    const faults = { NODE_OPTIONS: '--import ./test/helpers/fault-on-signal.ts' }
+    gateway = await spawnGateway(testConfig(urls, { config: { budget } }), faults)
+    const open = await chat(gateway.address, tokens(120))
+    gateway.child.kill('SIGHUP')
+    await until('it is unready', async () => (await fetch(`${gateway.address}/readyz`)).status === 503)
+    const events = eventsOf(await open.text())
+    expect(events.filter((data) => data.includes('"error"'))).toEqual([])
+    expect(events.length).toBeGreaterThan(120)
+    expect(await gateway.exited).toBe(1)
+    expect(gateway.output()).toContain('a fault for the test')
+  })
+})
+
 describe.each(['auto', 'fastify'] as const)('SIGTERM, with clients served by %s,', (clientServer) => {
   beforeEach(async () => {
     const urls = engines.map(({ url }) => url)
