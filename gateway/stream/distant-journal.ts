@@ -31,6 +31,7 @@ export class DistantJournal {
 
   /** Takes in all that there is, and what comes. */
   async open(): Promise<void> {
+    // a look that fails is made up for by the next one; whether Redis answers is told by whoever holds the connection
     await this.#shared.follow(this.id, () => this.read().catch(() => undefined))
     await this.read()
   }
@@ -79,6 +80,7 @@ export class DistantJournal {
 
   close(): void {
     this.#closed = true
+    // where Redis is away there is nothing to unfollow any more
     this.#shared.unfollow(this.id).catch(() => undefined)
   }
 }
