@@ -1,7 +1,7 @@
 // One plain HTTP connection to an engine: idle, or carrying one exchange whose chunks are told as they came.
 import { connect, type Socket } from 'node:net'
 import type { EngineControl, EngineHandler, Headers } from '../call.ts'
-import { RefusedResponse, ResponseParser, type ResponseVisitor } from './response-parser.ts'
+import { RefusedResponse, ResponseParser, type ResponseVisitor, takeWholeChunk } from './response-parser.ts'
 
 /** One request on a connection. */
 export interface Exchange {
@@ -29,12 +29,15 @@ const MOST_JOINED_BYTES = 16_384
 const READ_BUFFER = Buffer.allocUnsafeSlow(65_536)
 
 export class Connection implements ResponseVisitor, EngineControl {
-  readonly socket: Socket
-  readonly #parser = new ResponseParser(this)
-  readonly origin: string
-  readonly #owner: ConnectionOwner
+  // what a token touches stands first: of thousands of streams hardly any is in the processor's cache when its turn comes
   /** Who is told of the exchange that is under way. */
   #handler: EngineHandler | undefined
+  /** The last read ended with a chunk: whole ones need no parser. */
+  #betweenChunks = false
+  readonly #parser = new ResponseParser(this)
+  readonly socket: Socket
+  readonly origin: string
+  readonly #owner: ConnectionOwner
   /** What was asked, until its answer has a head: nothing is asked again then, and a long answer holds no request. */
   #asked: Exchange | undefined
   #exchanges = 0
@@ -51,7 +54,7 @@ export class Connection implements ResponseVisitor, EngineControl {
       noDelay: true,
       onread: {
         buffer: READ_BUFFER,
-        callback: (length: number, bytes: Uint8Array) => this.#read(bytes as Buffer, length)
+        callback: this.#read.bind(this)
       }
     })
     const giveUp = () => this.socket.destroy(new Error('connecting to the engine took too long'))
@@ -131,19 +134,38 @@ export class Connection implements ResponseVisitor, EngineControl {
     this.#handler?.onData(bytes, start, end, frameStart, frameEnd)
   }
 
-  #read(bytes: Buffer, length: number): boolean {
+  #read(length: number, lent: Uint8Array): boolean {
+    const bytes = lent as Buffer
     // kept aside: the exchange may be aborted while its bytes are told
     const handler = this.#handler
+    const at = this.#betweenChunks ? this.#takeWholeChunks(bytes, length) : 0
+    if (at === length) handler?.onReadEnd()
+    else this.#parse(bytes, length, at, handler)
+    return true
+  }
+
+  /** How far whole chunks go. */
+  #takeWholeChunks(bytes: Buffer, length: number): number {
+    let at = 0
+    while (at < length) {
+      const next = takeWholeChunk(bytes, at, length, this)
+      if (next === -1) break
+      at = next
+    }
+    return at
+  }
+
+  #parse(bytes: Buffer, length: number, from: number, handler: EngineHandler | undefined): void {
     let refusal: Error | undefined
     try {
-      this.#parser.push(bytes, length)
+      this.#parser.push(bytes, length, from)
     } catch (cause) {
       refusal = cause as Error
     }
+    this.#betweenChunks = this.#parser.betweenChunks
     handler?.onReadEnd()
     if (refusal !== undefined) this.#refuse(refusal)
     else if (this.#parser.done && this.#handler !== undefined) this.#finish()
-    return true
   }
 
   #finish(): void {

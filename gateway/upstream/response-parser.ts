@@ -1,14 +1,18 @@
 // A strict HTTP/1.1 response parser (RFC 9112) for event streams: what is ambiguous or unusual is refused, not guessed.
 import type { Headers } from '../call.ts'
 
-/** Is told of the parts of one response; offsets are into `bytes`, which is only lent. */
-export interface ResponseVisitor {
-  onHead(status: number, headers: Headers): void
+/** Is told of the payload of a response; offsets are into `bytes`, which is only lent. */
+export interface PayloadVisitor {
   /**
    * Payload from `start` to `end`. Where it is exactly one whole chunk, `frameStart` and `frameEnd` are the chunk with its
    * size line and line ends; else both are -1.
    */
   onPayload(bytes: Buffer, start: number, end: number, frameStart: number, frameEnd: number): void
+}
+
+/** Is told of the parts of one response. */
+export interface ResponseVisitor extends PayloadVisitor {
+  onHead(status: number, headers: Headers): void
 }
 
 /** What the parser can't read, or will not: the connection is of no use any more. */
@@ -64,6 +68,11 @@ export class ResponseParser {
     return this.#state === 'head' && this.#head === undefined
   }
 
+  /** A chunk has just ended, and nothing of the next has come. */
+  get betweenChunks(): boolean {
+    return this.#state === 'size' && this.#sizeDigits === 0 && this.#lineEnd === 0
+  }
+
   /** The engine keeps the connection open after this response. */
   get keepAlive(): boolean {
     return this.#keepAlive
@@ -76,11 +85,11 @@ export class ResponseParser {
   }
 
   /**
-   * Reads the first `length` bytes of `bytes`.
+   * Reads `bytes` from `from` to `length`.
    * @throws RefusedResponse for whatever is not plainly one response, bytes after its end included
    */
-  push(bytes: Buffer, length: number): void {
-    let at = 0
+  push(bytes: Buffer, length: number, from = 0): void {
+    let at = from
     while (at < length) {
       switch (this.#state) {
         case 'head':
@@ -154,8 +163,8 @@ export class ResponseParser {
 
   /** Takes a whole chunk in one go where it is all here; else the size line byte by byte. */
   #readChunkStart(bytes: Buffer, at: number, length: number): number {
-    if (this.#sizeDigits === 0 && this.#lineEnd === 0) {
-      const frameEnd = this.#takeWholeChunk(bytes, at, length)
+    if (this.betweenChunks) {
+      const frameEnd = takeWholeChunk(bytes, at, length, this.#visitor)
       if (frameEnd !== -1) return frameEnd
     }
     for (let i = at; i < length; i++) {
@@ -175,26 +184,6 @@ export class ResponseParser {
     return length
   }
 
-  /** The index after the chunk that begins at `at` if every byte of it is here and it is not the last; else -1. */
-  #takeWholeChunk(bytes: Buffer, at: number, length: number): number {
-    let size = 0
-    let i = at
-    for (
-      let digit = hexValue(bytes[i]);
-      digit !== -1 && i - at < MAX_SIZE_DIGITS && i < length;
-      digit = hexValue(bytes[i])
-    ) {
-      size = size * 16 + digit
-      i++
-    }
-    const start = i + 2
-    const end = start + size
-    if (i === at || size === 0 || end + 2 > length) return -1
-    if (bytes[i] !== CR || bytes[i + 1] !== LF || bytes[end] !== CR || bytes[end + 1] !== LF) return -1
-    this.#visitor.onPayload(bytes, start, end, at, end + 2)
-    return end + 2
-  }
-
   #readPayload(bytes: Buffer, at: number, length: number, next: State): number {
     const end = Math.min(length, at + this.#left)
     this.#left -= end - at
@@ -211,6 +200,31 @@ export class ResponseParser {
     if (this.#lineEnd === 0) this.#state = next
     return at + 1
   }
+}
+
+/**
+ * Tells `visitor` of the chunk that begins at `at`, where every byte of it is here and it is not the last. Needs nothing
+ * but those bytes, so that a connection between two chunks can do without its parser.
+ *
+ * @returns the index after the chunk; -1 where it is not taken
+ */
+export function takeWholeChunk(bytes: Buffer, at: number, length: number, visitor: PayloadVisitor): number {
+  let size = 0
+  let i = at
+  for (
+    let digit = hexValue(bytes[i]);
+    digit !== -1 && i - at < MAX_SIZE_DIGITS && i < length;
+    digit = hexValue(bytes[i])
+  ) {
+    size = size * 16 + digit
+    i++
+  }
+  const start = i + 2
+  const end = start + size
+  if (i === at || size === 0 || end + 2 > length) return -1
+  if (bytes[i] !== CR || bytes[i + 1] !== LF || bytes[end] !== CR || bytes[end + 1] !== LF) return -1
+  visitor.onPayload(bytes, start, end, at, end + 2)
+  return end + 2
 }
 
 /** The fields of header lines that are well formed, each after its CRLF. */
