@@ -37,14 +37,15 @@ function hasOutput({ text, delta }: Choice): boolean {
 
 /** Follows one streamed answer of chat or text completions, or of a transcription. */
 export class AnswerReader implements StreamReader {
+  // what a token touches stands first
+  /** How a plain output event of this stream ends, learnt from the first one: `"finish_reason":null…`. */
+  #plainTail: Buffer | undefined
+  outputEvents = 0
   usage: Usage | undefined
   /** The newest finish reason; undefined until a choice has finished. */
   finishReason: string | undefined
   errorStatus = 500
   errorMessage = ''
-  outputEvents = 0
-  /** How a plain output event of this stream ends, learnt from the first one: `"finish_reason":null…`. */
-  #plainTail: Buffer | undefined
   /** The choices that have finished, by index; with one choice nobody need ask which. */
   #finished: Set<number> | undefined
   readonly #choices: number
@@ -81,11 +82,14 @@ export class AnswerReader implements StreamReader {
     return (this.#finished?.size ?? 0) >= this.#choices
   }
 
+  glance(run: Buffer, start: number, end: number): boolean {
+    if (this.#plainTail === undefined || !endsWith(run, start, end, this.#plainTail)) return false
+    this.outputEvents++
+    return true
+  }
+
   read(run: Buffer, start: number, end: number): EventKind {
-    if (this.#plainTail !== undefined && endsWith(run, start, end, this.#plainTail)) {
-      this.outputEvents++
-      return 'output'
-    }
+    if (this.glance(run, start, end)) return 'output'
     const data = readData(run, start, end)
     if (data === undefined) return 'comment'
     if (data === '[DONE]') return 'done'

@@ -3,7 +3,7 @@ import type { Outcome } from '../call.ts'
 import { type AnswerRelay, engineFailed, engineGaveUp, letBodyGo, type RelayContext } from './answer-relay.ts'
 import { createReader } from './readers.ts'
 import { mapEngineError } from './refusal.ts'
-import { EventCutter, type EventVisitor, SSE_HEADERS } from './sse.ts'
+import { EventCutter, type EventVisitor, findEventEnd, SSE_HEADERS } from './sse.ts'
 import type { EventKind, StreamReader } from './stream-reader.ts'
 
 /**
@@ -11,9 +11,16 @@ import type { EventKind, StreamReader } from './stream-reader.ts'
  * vLLM announces a shutdown with a role chunk and `finish_reason: "abort"`.
  */
 export class EventRelay implements AnswerRelay, EventVisitor {
+  // what a token touches stands first
+  /** The answer is under way, no event is half here, and chunks go on as they are: a glance may do for the next one. */
+  #glances = false
+  readonly #reader: StreamReader
+  /** Whole chunks of one read that go as they came, from and to: neighbouring chunks leave in one write. */
+  #frames: Buffer | undefined
+  #framesFrom = 0
+  #framesTo = 0
   readonly #context: RelayContext
   readonly #cutter: EventCutter
-  readonly #reader: StreamReader
   /** Events that wait for the answer to begin: a role chunk a choice, or what another API has in its place. */
   #early: Buffer[] | undefined
   #earlyBytes = 0
@@ -27,10 +34,6 @@ export class EventRelay implements AnswerRelay, EventVisitor {
   #run: Buffer | undefined
   #from = 0
   #to = 0
-  /** Whole chunks of one read that go as they came, from and to: neighbouring chunks leave in one write. */
-  #frames: Buffer | undefined
-  #framesFrom = 0
-  #framesTo = 0
 
   constructor(context: RelayContext) {
     this.#context = context
@@ -39,13 +42,29 @@ export class EventRelay implements AnswerRelay, EventVisitor {
   }
 
   data(bytes: Buffer, start: number, end: number, frameStart: number, frameEnd: number): Outcome | undefined {
+    const oneGlance =
+      this.#glances &&
+      frameStart !== -1 &&
+      findEventEnd(bytes, start, end) === end &&
+      this.#reader.glance(bytes, start, end)
+    if (!oneGlance) return this.#look(bytes, start, end, frameStart, frameEnd)
+    this.#keepFrames(bytes, frameStart, frameEnd)
+    return undefined
+  }
+
+  /** Takes a payload apart, and sends what of it the reader gets: a chunk of which that is all goes as it came. */
+  #look(bytes: Buffer, start: number, end: number, frameStart: number, frameEnd: number): Outcome | undefined {
     if (this.#done) return undefined
     if (!this.#cutter.push(bytes, this, start, end))
       this.#outcome = this.#failed(`the engine sent an event larger than ${this.#reader.maxEventBytes / 1_048_576} MiB`)
     const untouched = this.#run === bytes && this.#from === start && this.#to === end
-    if (frameStart !== -1 && untouched && this.#context.sink.writeFrames !== undefined)
+    const takesFrames = this.#context.sink.writeFrames !== undefined
+    if (frameStart !== -1 && untouched && takesFrames) {
+      this.#run = undefined
+      this.#moved()
       this.#keepFrames(bytes, frameStart, frameEnd)
-    else this.#send()
+    } else this.#send()
+    this.#glances = this.#hasOutput && this.#begun && !this.#done && this.#cutter.heldBytes === 0 && takesFrames
     if (this.#outcome !== undefined) this.flush()
     else if (this.#done) this.#finish()
     return this.#outcome
@@ -53,7 +72,6 @@ export class EventRelay implements AnswerRelay, EventVisitor {
 
   /** Chunks that the reader gets to the byte are gathered until the read ends. */
   #keepFrames(bytes: Buffer, start: number, end: number): void {
-    this.#run = undefined
     if (this.#frames !== bytes || this.#framesTo !== start) {
       // a chunk between them is not for the reader: both leave together when the read ends
       if (this.#frames !== undefined) this.#context.sink.hold?.()
@@ -68,7 +86,6 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     const frames = this.#frames
     if (frames === undefined) return
     this.#frames = undefined
-    this.#moved()
     const { sink } = this.#context
     if (sink.writeFrames?.(frames.subarray(this.#framesFrom, this.#framesTo)) === false && !this.#done)
       this.#context.pause()
@@ -120,6 +137,7 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     const { call, sink, watch, meter } = this.#context
     this.#begun = true
     meter.follow(this.#reader)
+    watch.follow(this.#reader)
     letBodyGo(call)
     watch.enter('streaming')
     if (!sink.headSent) sink.head(200, { ...SSE_HEADERS, 'server-timing': meter.serverTiming() })

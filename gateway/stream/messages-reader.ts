@@ -54,12 +54,16 @@ export class MessagesReader implements StreamReader {
     return MAX_EVENT_BYTES
   }
 
+  glance(run: Buffer, start: number, end: number): boolean {
+    const nameBytes = findNameEnd(run, start, end) - start - NAME_AT
+    if (nameBytes !== DELTA.length || !startsWith(run, start + NAME_AT, DELTA) || !endsJson(run, end)) return false
+    this.outputEvents++
+    return true
+  }
+
   read(run: Buffer, start: number, end: number): EventKind {
+    if (this.glance(run, start, end)) return 'output'
     const nameEnd = findNameEnd(run, start, end)
-    if (nameEnd - start - NAME_AT === DELTA.length && startsWith(run, start + NAME_AT, DELTA) && endsJson(run, end)) {
-      this.outputEvents++
-      return 'output'
-    }
     if (nameEnd === -1) return readData(run, start, end) === undefined ? 'comment' : 'malformed'
     const name = run.toString('latin1', start + NAME_AT, nameEnd)
     if (name === 'message_stop') return 'done'

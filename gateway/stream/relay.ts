@@ -25,14 +25,15 @@ const CLOSED = new Error('the gateway closed this exchange')
 
 /** One attempt at one engine. */
 class Attempt implements EngineHandler, RelayContext {
-  readonly call: Call
+  // what a token touches stands first
+  #answer: AnswerRelay | undefined
+  #settled = false
   readonly sink: Sink
+  readonly call: Call
   readonly watch: Watch
   readonly meter: Meter
   readonly #resolve: (outcome: Outcome) => void
   #engine: EngineControl | undefined
-  #answer: AnswerRelay | undefined
-  #settled = false
   #paused = false
 
   constructor(call: Call, sink: Sink, watch: Watch, meter: Meter, resolve: (outcome: Outcome) => void) {

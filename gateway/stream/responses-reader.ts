@@ -72,14 +72,17 @@ export class ResponsesReader implements StreamReader {
     return MAX_EVENT_BYTES
   }
 
-  read(run: Buffer, start: number, end: number): EventKind {
+  glance(run: Buffer, start: number, end: number): boolean {
     const nameEnd = findNameEnd(run, start, end)
-    if (nameEnd !== -1 && isDelta(run, nameEnd) && endsJson(run, end)) {
-      this.events++
-      this.outputEvents++
-      return 'output'
-    }
-    const kind = this.#readRare(run, start, end, nameEnd)
+    if (nameEnd === -1 || !isDelta(run, nameEnd) || !endsJson(run, end)) return false
+    this.events++
+    this.outputEvents++
+    return true
+  }
+
+  read(run: Buffer, start: number, end: number): EventKind {
+    if (this.glance(run, start, end)) return 'output'
+    const kind = this.#readRare(run, start, end, findNameEnd(run, start, end))
     if (kind !== 'comment' && kind !== 'error') this.events++
     return kind
   }

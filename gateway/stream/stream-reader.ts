@@ -31,6 +31,11 @@ export interface StreamReader {
   readonly maxEventBytes: number
   /** What a finished answer ends with, for a reader whose engine left it out. */
   readonly lastEvent: Buffer
+  /**
+   * Whether a glance tells that what stands in `run` from `start` to `end`, which is one event, is output: then that is
+   * counted. False tells nothing.
+   */
+  glance(run: Buffer, start: number, end: number): boolean
   /** Says what the event in `run` from `start` to `end` is, and keeps what it tells. */
   read(run: Buffer, start: number, end: number): EventKind
 }

@@ -22,6 +22,11 @@ const SILENT = new Set<Phase>(['paused', 'ending', 'upload'])
 /** An engine that has sent `[DONE]` gets so long to end its response; then its connection is closed. */
 const ENDING_MS = 1_000
 
+/** An answer whose output is counted while it goes to its reader. */
+export interface Output {
+  readonly outputEvents: number
+}
+
 /** One open request under watch. The first reason to stop wins; later ones change nothing. */
 export class Watch implements Disposable, Member {
   place = -1
@@ -35,6 +40,8 @@ export class Watch implements Disposable, Member {
   #nowMs: number
   #stopped: Outcome | undefined
   #onStop: ((outcome: Outcome) => void) | undefined
+  #output: Output | undefined
+  #seenEvents = 0
 
   constructor(call: Call, sink: Sink, timers: WatchTimers, open: Roster<Watch>, nowMs: number) {
     this.call = call
@@ -83,8 +90,17 @@ export class Watch implements Disposable, Member {
     if (progress && this.#phase === 'streaming') this.#phaseSinceMs = this.#nowMs
   }
 
+  /** Takes each event that `output` counts for a part of the answer that went to the reader: nobody need say so for each. */
+  follow(output: Output): void {
+    this.#output = output
+    this.#seenEvents = output.outputEvents
+  }
+
   /** Looks at the clock: ends what is overdue, beats where nothing was sent. */
   tick(nowMs: number): void {
+    const events = this.#output?.outputEvents ?? 0
+    if (events !== this.#seenEvents) this.moved()
+    this.#seenEvents = events
     this.#nowMs = nowMs
     if (this.#stopped !== undefined) return
     const overdue = this.#findOverdue(nowMs)

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Call } from '../../../gateway/call.ts'
 import { DONE_EVENT, ERROR_FRAME, FakeSink, FINISH, ROLE, seeded, TEXT, USAGE } from '../../helpers/fakes.ts'
-import { startAttempt } from '../../helpers/relay.ts'
+import { startAttempt, summary } from '../../helpers/relay.ts'
 
 /** A sink that takes frames too, and notes what came as frames and what came bare. */
 class FramingSink extends FakeSink {
@@ -92,11 +92,66 @@ describe('chunks of whole events', () => {
     expect(sink.text).toBe(TEXT('a'))
   })
 
-  it('pause the engine for a full reader', () => {
+  it('pause the engine for a full reader, at the first one and later', () => {
     const { engine, sink, readOf } = start()
-    sink.full = true
+    for (const text of ['a', 'b', 'c']) {
+      sink.full = true
+      readOf(TEXT(text))
+      expect(engine.paused).toBe(true)
+      sink.drain()
+      expect(engine.paused).toBe(false)
+    }
+  })
+
+  it('are counted event by event, though two may share a chunk', () => {
+    const { meter, sink, readOf } = start()
     readOf(TEXT('a'))
-    expect(engine.paused).toBe(true)
+    readOf(TEXT('b') + TEXT('c'))
+    readOf(TEXT('d'), TEXT('e') + TEXT('f') + TEXT('g'))
+    expect([meter.finish({ kind: 'complete' }).outputTokens, sink.text]).toEqual([
+      7,
+      [...'abcdefg'].map((letter) => TEXT(letter)).join('')
+    ])
+  })
+
+  it.each([
+    ['responses', 'response.created', 'response.output_text.delta'],
+    ['messages', 'message_start', 'content_block_delta']
+  ] as const)('are counted in the words of %s, too', (api, first, delta) => {
+    const { meter, sink, readOf } = start({ api })
+    const named = (type: string) => `event: ${type}\ndata: ${JSON.stringify({ type })}\n\n`
+    const reads = [[first], [delta], [delta], [delta, delta], ['ping'], [delta]].map((types) => types.map(named))
+    for (const payloads of reads) readOf(...payloads)
+    readOf(named(delta) + named(delta))
+    expect(meter.finish({ kind: 'complete' }).outputTokens).toBe(7)
+    expect(sink.text).toBe(reads.flat().join('') + named(delta) + named(delta))
+  })
+
+  it('are signs of life of the engine, and of what the reader gets', () => {
+    const { watch, sink, readOf } = start()
+    for (let atMs = 50; atMs <= 2_000; atMs += 50) {
+      readOf(TEXT('a'))
+      watch.tick(atMs)
+    }
+    expect([watch.stopped, sink.text]).toEqual([undefined, TEXT('a').repeat(40)])
+    for (let atMs = 2_050; atMs <= 2_450; atMs += 50) watch.tick(atMs)
+    expect(watch.stopped).toBeUndefined()
+    watch.tick(2_500)
+    expect(watch.stopped).toMatchObject({ error: { code: 'idle_timeout' } })
+  })
+
+  it('that are an error or an end are seen behind plain ones', async () => {
+    const failed = start()
+    failed.readOf(TEXT('a'))
+    failed.readOf(TEXT('b'))
+    failed.readOf(ERROR_FRAME(500, 'boom'))
+    expect(await summary(failed)).toBe('upstream_error, engine fault')
+    const ended = start()
+    ended.readOf(TEXT('a'))
+    ended.readOf(TEXT('b'))
+    ended.readOf(FINISH('stop'))
+    ended.readOf(DONE_EVENT)
+    expect([ended.sink.text, ended.sink.ended]).toEqual([TEXT('a') + TEXT('b') + FINISH('stop') + DONE_EVENT, true])
   })
 })
 
@@ -104,7 +159,7 @@ describe('chunks that are not whole events', () => {
   it('arrive in order with those that are, however events and chunks fall', async () => {
     const random = seeded(21)
     for (let round = 0; round < 300; round++) {
-      const { engine, sink, readOf, outcome } = start()
+      const { engine, sink, meter, readOf, outcome } = start()
       const events = [ROLE(), ...Array.from({ length: 8 }, (_, i) => TEXT(`t${i}猫`)), FINISH('stop'), DONE_EVENT]
       const text = events.join('')
       const payloads: string[] = []
@@ -117,6 +172,7 @@ describe('chunks that are not whole events', () => {
       while (payloads.length > 0) readOf(...payloads.splice(0, 1 + Math.floor(random() * 3)))
       engine.handler.onEnd()
       expect([sink.text, (await outcome).kind], `round ${round}`).toEqual([text, 'complete'])
+      expect(meter.finish({ kind: 'complete' }).outputTokens, `round ${round}`).toBe(8)
     }
   })
 })
