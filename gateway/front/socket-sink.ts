@@ -5,6 +5,7 @@ import type { Headers, Sink } from '../call.ts'
 import { HEADERS } from '../contract.ts'
 import type { Api } from '../engine-routes.ts'
 import type { GatewayError } from '../errors.ts'
+import { writeLent } from '../stream/lent.ts'
 import { failAnswer, toFrame } from '../stream/sinks.ts'
 
 /** What all answers of one gateway have in common. */
@@ -41,6 +42,8 @@ let gathered = 0
 
 export class SocketSink implements Sink {
   readonly #socket: Socket
+  /** Everything has been sent, or the socket has closed. */
+  #over = false
   readonly #api: Api
   readonly #style: AnswerStyle
   readonly #listener: AnswerListener
@@ -49,7 +52,6 @@ export class SocketSink implements Sink {
   #headSent = false
   #chunked = false
   #streaming = false
-  #ended = false
   #onGone: (() => void) | undefined
   #onDrain: (() => void) | undefined
 
@@ -62,7 +64,7 @@ export class SocketSink implements Sink {
   }
 
   get gone(): boolean {
-    return this.#ended || this.#socket.destroyed
+    return this.#over || this.#socket.destroyed
   }
 
   get headSent(): boolean {
@@ -79,12 +81,14 @@ export class SocketSink implements Sink {
 
   /** The socket has closed. */
   closed(): void {
-    if (!this.#ended) this.#onGone?.()
+    if (this.#over) return
+    this.#over = true
+    this.#onGone?.()
   }
 
   /** The socket has emptied. */
   drained(): void {
-    if (!this.#ended) this.#onDrain?.()
+    if (!this.#over) this.#onDrain?.()
   }
 
   head(status: number, headers: Headers): void {
@@ -113,8 +117,8 @@ export class SocketSink implements Sink {
   }
 
   writeFrames(frames: Buffer): boolean {
-    if (this.gone) return true
-    return this.#send(gathering === this ? frames : Buffer.from(frames))
+    if (this.#over) return true
+    return gathering === this ? this.#send(frames) : writeLent(this.#socket, frames)
   }
 
   /** Writes bytes that the socket may keep; those that are gathered are copied anyway. */
@@ -131,12 +135,12 @@ export class SocketSink implements Sink {
   flush(): void {
     if (gathering !== this) return
     gathering = undefined
-    if (gathered > 0 && !this.#socket.destroyed) this.#socket.write(Buffer.from(scratch.subarray(0, gathered)))
+    if (gathered > 0 && !this.#socket.destroyed) writeLent(this.#socket, scratch.subarray(0, gathered))
   }
 
   end(): void {
     if (this.gone) return
-    this.#ended = true
+    this.#over = true
     if (this.#chunked) this.#send(LAST_CHUNK)
     this.flush()
     this.#listener.onAnswered()
@@ -149,7 +153,7 @@ export class SocketSink implements Sink {
       streaming: this.#streaming,
       sequence,
       cut: () => {
-        this.#ended = true
+        this.#over = true
         this.#socket.destroy()
       }
     })

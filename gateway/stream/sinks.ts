@@ -6,6 +6,7 @@ import { HEADERS } from '../contract.ts'
 import type { Api } from '../engine-routes.ts'
 import { ERROR_SHAPES } from '../error-shapes.ts'
 import { type GatewayError, retryAfterSeconds } from '../errors.ts'
+import { writeLent } from './lent.ts'
 
 /** What an `HttpSink` must know of its request. */
 export interface HttpSinkOptions {
@@ -80,8 +81,7 @@ export class HttpSink implements Sink {
     const { socket, chunkedEncoding } = this.#response
     if (socket !== null && chunkedEncoding) {
       this.#socket = socket
-      // the socket may keep the bytes until its reader takes them, and the memory that they came in is used again at once
-      this.writeFrames = (frames) => this.gone || socket.write(Buffer.from(frames)) || this.#awaitDrain(socket)
+      this.writeFrames = (frames) => this.gone || writeLent(socket, frames) || this.#awaitDrain(socket)
       this.hold()
     }
     this.#response.flushHeaders()

@@ -123,6 +123,7 @@ const EXTRA: Partial<Record<Room, readonly string[]>> = {
   'rank 4': [
     'gateway/stream/roster.ts',
     'gateway/stream/sinks.ts',
+    'gateway/stream/lent.ts',
     'gateway/stream/sse.ts',
     'gateway/stream/journal.ts'
   ],
