@@ -2,6 +2,7 @@
 import { direct } from './direct.ts'
 import { litellm } from './litellm.ts'
 import { nginx } from './nginx.ts'
+import { nodeNet } from './node-net.ts'
 import { portkey } from './portkey.ts'
 import { sluice } from './sluice.ts'
 import type { Subject } from './subject.ts'
@@ -16,6 +17,7 @@ export const OURS = 'sluice'
 export const subjectNames = [
   'direct',
   YARDSTICK,
+  'node-net',
   OURS,
   'sluice-fastify',
   'sluice-undici',
@@ -28,6 +30,7 @@ export const subjectNames = [
 export const createSubjects = (profileFolder?: string): readonly Subject[] => [
   direct,
   nginx,
+  nodeNet,
   sluice(OURS, {}, profileFolder),
   sluice('sluice-fastify', { clientServer: 'fastify' }, profileFolder),
   sluice('sluice-undici', { clientServer: 'fastify', engineClient: 'undici' }, profileFolder),
