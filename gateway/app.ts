@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { createBodyBudget } from './admission/bodies.ts'
 import { createCatalog } from './admission/catalog.ts'
 import { createQueue } from './admission/queue.ts'
 import { type States, serveClients } from './clients.ts'
@@ -98,17 +99,19 @@ function createStates(settings: Settings, log: Logger): States {
       queue.pump()
     }
   })
+  const watches = createWatches(config.budget, { now })
   const queue = createQueue([...pools.keys()], {
     poolOf,
     limitsOf: (name) => must(pools, name),
     roomOf: (name) => pool.room(name),
     inFlightOf: (name) => pool.inFlight(name),
-    hasEngine: (name) => pool.healthyCount(name) > 0
+    hasEngine: (name) => pool.healthyCount(name) > 0,
+    admitsBody: createBodyBudget(config.maxHeldBytes, watches.heldBytes)
   })
   const sources = { queues: queue.snapshot, engines: pool.snapshot, journals: () => journals.snapshot() }
   const metrics = createMetrics(sources)
   const journals = createJournals(settings, { now, newGatewayId: randomUUID, newSecret }, metrics, log)
-  return { pool, queue, watches: createWatches(config.budget, { now }), client, metrics, journals }
+  return { pool, queue, watches, client, metrics, journals }
 }
 
 function must(pools: ReadonlyMap<string, PoolConfig>, name: string): PoolConfig {

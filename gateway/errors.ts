@@ -100,6 +100,12 @@ const TABLE = {
     message: 'Too many requests wait for this model. Try again later.',
     retryAfterMs: 2_000
   },
+  memory_full: {
+    status: 429,
+    type: 'rate_limit_error',
+    message: 'The requests that wait fill the memory of this gateway. Try again later.',
+    retryAfterMs: 2_000
+  },
   queue_timeout: {
     status: 503,
     type: 'server_error',

@@ -1,5 +1,5 @@
 // Who may go next: at most as many requests at the engines of a pool as they can run at once; the others wait in line, bounded.
-import type { Outcome } from '../call.ts'
+import type { Call, Outcome } from '../call.ts'
 import { type ErrorCode, GatewayError } from '../errors.ts'
 
 /** The bounds of one pool's line. */
@@ -23,7 +23,7 @@ export interface Slot extends Disposable {
 
 export interface Queue {
   /** Resolves with a slot when it is the request's turn, or with a refused one; it never rejects. */
-  admit(call: { readonly model: string }, waiter: Waiter): Promise<Slot>
+  admit(call: Pick<Call, 'model' | 'body'>, waiter: Waiter): Promise<Slot>
   /** Looks again who may go: capacity has grown. */
   pump(): void
   /** Requests that wait and requests that hold a slot, by pool. */
@@ -40,6 +40,8 @@ export interface QueueDeps {
   readonly inFlightOf: (pool: string) => number
   /** Whether the pool has a healthy engine, full or not. */
   readonly hasEngine: (pool: string) => boolean
+  /** Whether the memory for request bodies has room for this one. */
+  readonly admitsBody: (bytes: number) => boolean
 }
 
 interface Line {
@@ -67,6 +69,7 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
       const line = lines.get(deps.poolOf(call.model))
       if (line === undefined) return refused('no_engine')
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
+      if (!deps.admitsBody(call.body.bytes.length)) return refused('memory_full')
       if (line.waiting.size === 0 && isFree(line)) return new HeldSlot(line, pump)
       if (!line.limits.waitForEngine && !deps.hasEngine(line.pool)) return refused('no_engine')
       if (line.waiting.size >= line.limits.maxQueued) return refused('queue_full')

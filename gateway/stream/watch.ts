@@ -145,6 +145,8 @@ const end = (code: ConstructorParameters<typeof GatewayError>[0], engineFault: b
 export interface Watches {
   /** How many requests are open. */
   readonly size: number
+  /** How many bytes of request bodies the open requests hold: those that wait, and those whose answer has not begun. */
+  heldBytes(): number
   start(call: Call, sink: Sink): Watch
   /** Ends every open request with `error`; each reader is told. */
   stopAll(error: GatewayError): void
@@ -168,6 +170,13 @@ export function createWatches(timers: WatchTimers, deps: { now: () => number }):
   return {
     get size() {
       return open.size
+    },
+    heldBytes() {
+      let bytes = 0
+      open.visit(({ call }) => {
+        bytes += call.body.bytes.length
+      })
+      return bytes
     },
     start: (call, sink) => new Watch(call, sink, timers, open, now()),
     stopAll(error) {

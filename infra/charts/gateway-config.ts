@@ -26,12 +26,17 @@ export function engineNameOf(model: Pick<Model, 'name'>): string {
   return `engine-${model.name}`
 }
 
+const MEBIBYTE = 1024 * 1024
+/** Bodies that wait may fill so much of a pod's memory; of the memory that it has by default that is the gateway's own bound. */
+const BODIES_SHARE = 0.25
+
 /** The file that the gateway's pods read. The whole budget stands in it: grace periods are derived from it. */
 export function gatewayConfigOf(region: Region, placed: readonly PlacedModel[]): ConfigInput {
-  const { maxBodyBytes, maxUploadBytes, corsOrigins, console, streams, websocket } = region.gateway
+  const { maxBodyBytes, maxUploadBytes, memoryMiB, corsOrigins, console, streams, websocket } = region.gateway
   return {
     region: region.name,
     maxBodyBytes,
+    ...(memoryMiB === undefined ? {} : { maxHeldBytes: memoryMiB * MEBIBYTE * BODIES_SHARE }),
     ...(maxUploadBytes === undefined ? {} : { maxUploadBytes }),
     ...(corsOrigins === undefined ? {} : { corsOrigins }),
     ...(websocket === undefined ? {} : { websocket }),

@@ -23,7 +23,7 @@ export const OUTCOMES = { complete: 'complete', error: 'error', gone: 'client_go
 /** Codes of requests that failed by their own or their reader's fault: they burn no objective. */
 export const CLIENT_CODES = ['engine_refused', 'slow_reader'] as const
 /** Codes of requests that there was no room for. */
-export const CAPACITY_CODES = ['queue_full', 'queue_timeout', 'no_engine', 'engine_overloaded'] as const
+export const CAPACITY_CODES = ['queue_full', 'memory_full', 'queue_timeout', 'no_engine', 'engine_overloaded'] as const
 /** Codes of requests without a key that is known. */
 export const KEY_CODES = ['invalid_api_key', 'missing_api_key'] as const
 

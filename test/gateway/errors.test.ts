@@ -15,6 +15,7 @@ describe('an error', () => {
     ['unsupported_media_type', 415, 'invalid_request_error', undefined],
     ['engine_refused', 400, 'invalid_request_error', undefined],
     ['queue_full', 429, 'rate_limit_error', 2],
+    ['memory_full', 429, 'rate_limit_error', 2],
     ['queue_timeout', 503, 'server_error', 5],
     ['engine_overloaded', 503, 'server_error', 2],
     ['no_engine', 503, 'server_error', 5],

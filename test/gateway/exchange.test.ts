@@ -48,6 +48,7 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
   })
   const queue = createQueue(['main'], {
     poolOf: () => 'main',
+    admitsBody: () => true,
     limitsOf: () => ({ maxQueued: 5, queueMs: 1_000, waitForEngine: behaviours.length > 0 }),
     roomOf: (name) => pool.room(name),
     inFlightOf: (name) => pool.inFlight(name),

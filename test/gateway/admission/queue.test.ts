@@ -21,21 +21,24 @@ class FakeWaiter implements Waiter {
   }
 }
 
+const BODY = { type: 'application/json', bytes: Buffer.alloc(10) }
+
 function start(capacity: number, limits: Partial<QueueLimits> = {}) {
-  const state = { capacity, other: 1 }
+  const state = { capacity, other: 1, mostBytes: 1_000 }
   const queue = createQueue(['main', 'other'], {
     poolOf: (model) => (model === 'm' ? 'main' : model),
     limitsOf: () => ({ maxQueued: 10, queueMs: 1_000, waitForEngine: false, ...limits }),
     // none of these slots is ever at an engine, so each holds a claim on the room
     roomOf: (pool) => (pool === 'main' ? state.capacity : state.other),
     inFlightOf: () => 0,
-    hasEngine: (pool) => (pool === 'main' ? state.capacity : state.other) > 0
+    hasEngine: (pool) => (pool === 'main' ? state.capacity : state.other) > 0,
+    admitsBody: (bytes) => bytes <= state.mostBytes
   })
   const log: string[] = []
   /** Asks for a slot; its number is logged when it is in, or why it is not. */
-  const ask = (number: number, model = 'm') => {
+  const ask = (number: number, model = 'm', bodyBytes = 10) => {
     const waiter = new FakeWaiter()
-    const slot = queue.admit({ model }, waiter)
+    const slot = queue.admit({ model, body: { ...BODY, bytes: Buffer.alloc(bodyBytes) } }, waiter)
     void slot.then(({ refused }) => log.push(`${number} ${refused === undefined ? 'in' : reasonOf(refused)}`))
     return { waiter, slot, give: async () => (await slot)[Symbol.dispose]() }
   }
@@ -118,6 +121,12 @@ describe('the line', () => {
     expect(await refusalOf(ask(3).slot)).toBe('queue_full')
   })
 
+  it('turns away a body that there is no memory for, and takes the next that fits', async () => {
+    const { ask } = start(1)
+    expect(await refusalOf(ask(1, 'm', 1_001).slot)).toBe('memory_full')
+    expect(await refusalOf(ask(2, 'm', 1_000).slot)).toBeUndefined()
+  })
+
   it('of no places turns away everybody who would have to wait', async () => {
     const { ask } = start(1, { maxQueued: 0 })
     ask(1)
@@ -185,7 +194,10 @@ describe('a request that ends while it waits', () => {
     const { queue, main } = start(1)
     const waiter = new FakeWaiter()
     waiter.stop()
-    expect([await refusalOf(queue.admit({ model: 'm' }, waiter)), main()?.active]).toEqual(['client_gone', 0])
+    expect([await refusalOf(queue.admit({ model: 'm', body: BODY }, waiter)), main()?.active]).toEqual([
+      'client_gone',
+      0
+    ])
   })
 
   it('in the moment in which its turn comes still gives its slot back', async () => {

@@ -96,10 +96,11 @@ describe('LoRA adapters', () => {
   })
 })
 
+const MIB = 1_048_576
+const configOf = (manifests: ReturnType<typeof manifestsOf>) =>
+  configSchema.parse(JSON.parse(find(manifests, 'ConfigMap', 'gateway').data['config.json']))
+
 describe('a model with tasks of its own', () => {
-  const MIB = 1_048_576
-  const configOf = (manifests: ReturnType<typeof manifestsOf>) =>
-    configSchema.parse(JSON.parse(find(manifests, 'ConfigMap', 'gateway').data['config.json']))
   const bodySizeOf = (manifests: ReturnType<typeof manifestsOf>) =>
     find(manifests, 'Ingress', 'gateway').metadata.annotations['nginx.org/client-max-body-size']
 
@@ -133,6 +134,14 @@ describe('a model with tasks of its own', () => {
 
   it.each([[[]], [['generate', 'generate']], [['sing']]])('is refused where they are %j', (tasks) => {
     expect(problemsOf(stackWith({ model: { tasks } }))).toEqual([expect.stringMatching(/^models\[0\]\.tasks/)])
+  })
+})
+
+describe('a gateway with memory of its own', () => {
+  it('lets bodies that wait fill a quarter of the memory that its gateway has, where that is set', () => {
+    const heldBy = (more: object) =>
+      configOf(manifestsOf(stackWith({ region: { gateway: { ...region().gateway, ...more } } }))).maxHeldBytes
+    expect([heldBy({}), heldBy({ memoryMiB: 4096 })]).toEqual([256 * MIB, 1024 * MIB])
   })
 })
 
