@@ -93,15 +93,15 @@ export class AnswerReader implements StreamReader {
     const data = readData(run, start, end)
     if (data === undefined) return 'comment'
     if (data === '[DONE]') return 'done'
-    let chunk: Chunk
     try {
-      chunk = JSON.parse(data)
+      const chunk: Chunk = JSON.parse(data)
+      const kind = this.#readChunk(chunk)
+      if (kind === 'output' && chunk.choices?.length === 1) this.#learnTail(run, start, end)
+      return kind
     } catch {
+      // no JSON, or what no engine writes: JSON can hold values that have no text
       return 'malformed'
     }
-    const kind = this.#readChunk(chunk)
-    if (kind === 'output' && chunk.choices?.length === 1) this.#learnTail(run, start, end)
-    return kind
   }
 
   #readChunk(chunk: Chunk): EventKind {

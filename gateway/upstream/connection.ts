@@ -32,7 +32,7 @@ export class Connection implements ResponseVisitor, EngineControl {
   // what a token touches stands first: of thousands of streams hardly any is in the processor's cache when its turn comes
   /** Who is told of the exchange that is under way. */
   #handler: EngineHandler | undefined
-  /** The last read ended with a chunk: whole ones need no parser. */
+  /** The payload is chunks, and none is half here: whole ones need no parser. */
   #betweenChunks = false
   readonly #parser = new ResponseParser(this)
   readonly socket: Socket
@@ -138,9 +138,18 @@ export class Connection implements ResponseVisitor, EngineControl {
     const bytes = lent as Buffer
     // kept aside: the exchange may be aborted while its bytes are told
     const handler = this.#handler
-    const at = this.#betweenChunks ? this.#takeWholeChunks(bytes, length) : 0
-    if (at === length) handler?.onReadEnd()
-    else this.#parse(bytes, length, at, handler)
+    let at = 0
+    let refusal: Error | undefined
+    try {
+      if (this.#betweenChunks) at = this.#takeWholeChunks(bytes, length)
+      if (at < length) this.#parse(bytes, length, at)
+    } catch (cause) {
+      // of whoever was told, too: what one exchange stumbles over must end no other, and leave no lent bytes behind
+      refusal = cause as Error
+    }
+    handler?.onReadEnd()
+    if (refusal !== undefined) this.#refuse(refusal)
+    else if (at < length && this.#parser.done && this.#handler !== undefined) this.#finish()
     return true
   }
 
@@ -155,17 +164,10 @@ export class Connection implements ResponseVisitor, EngineControl {
     return at
   }
 
-  #parse(bytes: Buffer, length: number, from: number, handler: EngineHandler | undefined): void {
-    let refusal: Error | undefined
-    try {
-      this.#parser.push(bytes, length, from)
-    } catch (cause) {
-      refusal = cause as Error
-    }
+  #parse(bytes: Buffer, length: number, from: number): void {
+    this.#betweenChunks = false
+    this.#parser.push(bytes, length, from)
     this.#betweenChunks = this.#parser.betweenChunks
-    handler?.onReadEnd()
-    if (refusal !== undefined) this.#refuse(refusal)
-    else if (this.#parser.done && this.#handler !== undefined) this.#finish()
   }
 
   #finish(): void {

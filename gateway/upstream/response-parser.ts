@@ -68,7 +68,7 @@ export class ResponseParser {
     return this.#state === 'head' && this.#head === undefined
   }
 
-  /** A chunk has just ended, and nothing of the next has come. */
+  /** The payload is chunks, and none is half here. */
   get betweenChunks(): boolean {
     return this.#state === 'size' && this.#sizeDigits === 0 && this.#lineEnd === 0
   }

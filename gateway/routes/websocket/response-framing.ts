@@ -52,12 +52,14 @@ export class ResponseFraming implements Framing {
   }
 
   #learn(data: Buffer): void {
-    const { type, response: { id } = {} } = readEvent(data)
+    const { type, response } = readEvent(data)
+    const id = response?.id
     if (type === FIRST && typeof id === 'string') this.facts = { ...this.facts, id }
   }
 
   #keep(data: Buffer): void {
-    const { type, response: { id, output } = {} } = readEvent(data)
+    const { type, response } = readEvent(data)
+    const { id, output } = response ?? {}
     if (!LAST.includes(String(type)) || typeof id !== 'string' || !Array.isArray(output)) return
     this.said = { id, output: Buffer.from(output.map((item) => JSON.stringify(item)).join(',')) }
   }
@@ -65,7 +67,7 @@ export class ResponseFraming implements Framing {
 
 interface SaidEvent {
   readonly type?: unknown
-  readonly response?: { readonly id?: unknown; readonly output?: unknown }
+  readonly response?: { readonly id?: unknown; readonly output?: unknown } | null
 }
 
 /** An event that is no JSON says nothing. */

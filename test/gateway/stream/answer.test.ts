@@ -49,6 +49,8 @@ describe('the kind of an event', () => {
     ['no JSON', 'data: hello\n\n', 'malformed'],
     ['a number', 'data: 7\n\n', 'malformed'],
     ['null', 'data: null\n\n', 'malformed'],
+    ['an error without a text', 'data: {"error":{"message":{"toString":null}}}\n\n', 'malformed'],
+    ['a reason without a text', 'data: {"choices":[{"finish_reason":{"toString":null}}]}\n\n', 'malformed'],
     ['no data at all after the colon', 'data:\n\n', 'malformed'],
     ['data in two lines', 'data: {"choices":\ndata: [{"delta":{"content":"a"}}]}\n\n', 'output'],
     ['data with CRLF', TEXT('a').replaceAll('\n', '\r\n'), 'output'],

@@ -1,5 +1,5 @@
 // The fast way upstream: its memory is lent, its connections are used again, and what it can't read goes another way.
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { EngineHandler } from '../../../gateway/call.ts'
 import { createEventStreamClient } from '../../../gateway/upstream/event-stream-client.ts'
@@ -98,6 +98,35 @@ describe('an answer that is not read here', () => {
     const handler = new RecordingHandler()
     create().open(leaseOf(engine.origin), fakeCall(), handler)
     expect(await handler.over).toContain('refused')
+  })
+})
+
+describe('a handler that throws', () => {
+  it.each(['the first read', 'a later one'])('at %s loses its own exchange, and nothing else', async (read) => {
+    await using engine = await serveBytes(async (socket) => {
+      const chunks = [chunkOf('good'), chunkOf('bad') + chunkOf('late')]
+      if (read === 'the first read') socket.write(HEAD + chunks.join(''))
+      else
+        for (const bytes of [HEAD + chunkOf('first'), ...chunks]) {
+          socket.write(bytes)
+          await sleep(20)
+        }
+    })
+    const client = create()
+    const handler = new RecordingHandler()
+    const ends: string[] = []
+    handler.onReadEnd = () => ends.push(handler.text) > 0
+    const tell = handler.onData.bind(handler)
+    handler.onData = (bytes, start = 0, end = bytes.length) => {
+      if (bytes.toString('latin1', start, end) === 'bad') throw new Error('stumbled')
+      tell(bytes, start, end)
+    }
+    client.open(leaseOf(engine.origin), fakeCall(), handler)
+    expect(await handler.over).toContain('stumbled')
+    // what came before it was told to its end while its bytes were there
+    expect([ends.at(-1), handler.text]).toEqual(
+      read === 'the first read' ? ['good', 'good'] : ['firstgood', 'firstgood']
+    )
   })
 })
 

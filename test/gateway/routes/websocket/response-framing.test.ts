@@ -37,12 +37,19 @@ describe('what a response said', () => {
     expect(framing.events).toBe(2)
   })
 
+  it('has the id of the gateway where the first event has none', () => {
+    const framing = create()
+    pass(framing, { type: 'response.created', response: null })
+    expect(framing.facts.id).toBe('resp_ours')
+  })
+
   it.each([
     ['a tool of that name', { type: 'response.output_item.done', item: { name: 'response.completed' } }],
     ['a text that has it', { type: 'response.output_text.delta', delta: 'response.completed' }],
     ['its request', { type: 'response.in_progress', response: { id: 'r', output: [], tools: ['response.completed'] } }],
     ['no output', { type: 'response.completed', response: { id: 'r' } }],
     ['no response', { type: 'response.completed' }],
+    ['a response that is null', { type: 'response.completed', response: null }],
     ['no JSON', '{"type":"response.completed"'],
     ['nothing', 'null']
   ])('is not told by %s', (_what, event) => {
