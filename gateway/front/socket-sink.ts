@@ -42,7 +42,7 @@ let gathered = 0
 
 export class SocketSink implements Sink {
   readonly #socket: Socket
-  /** Everything has been sent, or the socket has closed. */
+  /** Nothing more can be sent: all has been, it was cut, or the socket has closed. */
   #over = false
   readonly #api: Api
   readonly #style: AnswerStyle

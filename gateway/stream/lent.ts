@@ -13,7 +13,8 @@ let beginnings = new Array<Buffer | undefined>(PIECE_BYTES + 1)
 export function writeLent(socket: Socket, bytes: Buffer): boolean {
   const { length } = bytes
   // a socket that holds bytes back will hold these back as well
-  if (length > PIECE_BYTES || socket.writableLength > 0) return socket.write(Buffer.from(bytes))
+  const holds = socket.writableLength > 0 || socket.writableCorked > 0
+  if (length > PIECE_BYTES || holds) return socket.write(Buffer.from(bytes))
   piece.set(bytes)
   beginnings[length] ??= piece.subarray(0, length)
   const more = socket.write(beginnings[length])
