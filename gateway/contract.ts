@@ -94,9 +94,6 @@ export const tasksSchema = z
   .min(1)
   .refine((tasks) => new Set(tasks).size === tasks.length, { error: 'a task stands here twice' })
 
-/** The default of `maxHeldBytes`: a quarter of the memory that a gateway's pod has by default. */
-export const MAX_HELD_BYTES = 268_435_456
-
 /** The default of `maxUploadBytes`: OpenAI's limit of an audio file, and vLLM's (`VLLM_MAX_AUDIO_CLIP_FILESIZE_MB`). */
 export const MAX_UPLOAD_BYTES = 26_214_400
 
@@ -187,10 +184,10 @@ export const configSchema = z.strictObject({
   /** The largest request body, in bytes; a larger one gets 413. So much of an upload is held, at most, to find its model. */
   maxBodyBytes: bodyBytes.default(10_485_760),
   /**
-   * How many bytes of request bodies are held at once, of requests that wait and of those whose answer has not begun; one
-   * more gets 429. One alone always fits.
+   * How many bytes of request bodies are held at once, of requests that wait in line and of those whose answer has not
+   * begun; one more that would have to wait gets 429. One alone always fits. The default is a quarter of the memory that a pod has by default.
    */
-  maxHeldBytes: z.int().min(1024).max(1_099_511_627_776).default(MAX_HELD_BYTES),
+  maxHeldBytes: z.int().min(1024).max(1_099_511_627_776).default(268_435_456),
   /** The largest form with audio, in bytes; it passes through without being held. */
   maxUploadBytes: bodyBytes.default(MAX_UPLOAD_BYTES),
   /**

@@ -40,7 +40,7 @@ export interface QueueDeps {
   readonly inFlightOf: (pool: string) => number
   /** Whether the pool has a healthy engine, full or not. */
   readonly hasEngine: (pool: string) => boolean
-  /** Whether the memory for request bodies has room for this one. */
+  /** Whether the memory for request bodies has room for this one; whoever need not wait goes all the same. */
   readonly admitsBody: (bytes: number) => boolean
 }
 
@@ -69,10 +69,12 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
       const line = lines.get(deps.poolOf(call.model))
       if (line === undefined) return refused('no_engine')
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
-      if (!deps.admitsBody(call.body.bytes.length)) return refused('memory_full')
+      // asked for each, because each is counted
+      const hasMemory = deps.admitsBody(call.body.bytes.length)
       if (line.waiting.size === 0 && isFree(line)) return new HeldSlot(line, pump)
       if (!line.limits.waitForEngine && !deps.hasEngine(line.pool)) return refused('no_engine')
       if (line.waiting.size >= line.limits.maxQueued) return refused('queue_full')
+      if (!hasMemory) return refused('memory_full')
       return wait(line, waiter, pump)
     },
     pump() {

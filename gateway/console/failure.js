@@ -26,7 +26,7 @@ const REMEDIES = {
   engine_refused: 'The engine says why. Often the conversation is longer than its context: start a new one.',
   body_too_large: 'Shorten the message, start a new conversation, or raise maxBodyBytes.',
   queue_full: 'Wait and send again. If it lasts, the model needs more engines, or a larger maxQueued.',
-  memory_full: 'Wait and send again. If it lasts, the model needs more engines, or the gateway a larger maxHeldBytes.',
+  memory_full: 'Wait and send again. If it lasts, give the gateway more memory, and a larger maxHeldBytes.',
   queue_timeout: 'Wait and send again. If it lasts, the model needs more engines, or a longer queueMs.',
   engine_overloaded: 'Wait and send again. maxActivePerEngine may exceed what the engines take.',
   no_engine: 'Wait until an engine is ready; /readyz says which pools lack one.',

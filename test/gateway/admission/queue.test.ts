@@ -122,9 +122,19 @@ describe('the line', () => {
   })
 
   it('turns away a body that there is no memory for, and takes the next that fits', async () => {
-    const { ask } = start(1)
-    expect(await refusalOf(ask(1, 'm', 1_001).slot)).toBe('memory_full')
-    expect(await refusalOf(ask(2, 'm', 1_000).slot)).toBeUndefined()
+    const { ask, main } = start(1)
+    ask(1)
+    expect(await refusalOf(ask(2, 'm', 1_001).slot)).toBe('memory_full')
+    ask(3, 'm', 1_000)
+    expect(main()).toEqual({ pool: 'main', queued: 1, active: 1 })
+  })
+
+  it('takes a body that there is no memory for where it need not wait, and says first what is worse', async () => {
+    const { ask, state } = start(1, { maxQueued: 0 })
+    expect(await refusalOf(ask(1, 'm', 1_001).slot)).toBeUndefined()
+    expect(await refusalOf(ask(2, 'm', 1_001).slot)).toBe('queue_full')
+    state.other = 0
+    expect(await refusalOf(ask(3, 'other', 1_001).slot)).toBe('no_engine')
   })
 
   it('of no places turns away everybody who would have to wait', async () => {
