@@ -1,5 +1,6 @@
 // The ways to a stream of the region: through its ingress controller, through nginx, and from an engine itself.
 import { mkdirSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
 import { PORTS } from '../../../gateway/contract.ts'
@@ -7,6 +8,7 @@ import { configureNginx, f5Directives, NGINX } from '../../helpers/nginx.ts'
 import type { Cluster } from '../harness/cluster.ts'
 import { type Crowd, failuresOf, gapsOf, openCrowd, quantile } from '../harness/crowd.ts'
 import { REPOSITORY } from '../harness/images.ts'
+import { eventually } from '../harness/processes.ts'
 import type { StreamOrder, StreamRecord } from '../harness/stream-reader.ts'
 import { HOST, NAMESPACE, type Region } from './region.ts'
 
@@ -61,7 +63,20 @@ export async function nginxOverGateway({ plane, plan, spaces }: Cluster, region:
     f5Directives(ingress.metadata.annotations)
   )
   space.start('nginx', NGINX ?? 'nginx', args)
+  await eventually('nginx listens', () => accepts(plan.node(0), NGINX_PORT))
   return { ...traefikOrder({ plan } as Cluster, region), origin: `https://${plan.node(0)}:${NGINX_PORT}` }
+}
+
+/** Whether somebody takes connections there. */
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (accepted: boolean) => {
+      socket.destroy()
+      resolve(accepted)
+    }
+    const socket = connect({ host, port })
+    socket.once('connect', () => settle(true)).once('error', () => settle(false))
+  })
 }
 
 export interface Pace {
