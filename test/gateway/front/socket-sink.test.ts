@@ -1,6 +1,4 @@
 // The sink over a socket: what reaches the wire, in how many writes, and whose memory it is.
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Api } from '../../../gateway/engine-routes.ts'
@@ -8,28 +6,19 @@ import { GatewayError } from '../../../gateway/errors.ts'
 import { SocketSink } from '../../../gateway/front/socket-sink.ts'
 import { HEARTBEAT, SSE_HEADERS } from '../../../gateway/stream/sse.ts'
 import { until } from '../../helpers/gateway.ts'
+import { closePairs, openPair } from '../../helpers/socket-pair.ts'
 
 const STYLE = { keepAliveSeconds: 75, stalledMs: 10_000, date: () => 'NOW' }
 const JSON_HEADERS = { 'content-type': 'application/json', 'content-length': '2' }
 
-const servers: Server[] = []
-const sockets: Socket[] = []
-afterEach(() => {
-  for (const socket of sockets.splice(0)) socket.destroy()
-  for (const server of servers.splice(0)) server.close()
-})
+afterEach(closePairs)
 
 /** A sink, the socket that it writes to, and a reader of it. */
 async function open(api: Api = 'chunks') {
-  const server = createServer().listen(0, '127.0.0.1')
-  servers.push(server)
-  await once(server, 'listening')
-  const reader = connect((server.address() as AddressInfo).port, '127.0.0.1')
-  const [socket] = (await once(server, 'connection')) as [Socket]
-  sockets.push(reader, socket)
+  const pair = await openPair()
+  const { socket, reader } = pair
   socket.on('error', () => {})
-  const read = { text: '', closed: false }
-  reader.on('data', (bytes) => (read.text += bytes.toString()))
+  const read = Object.assign(pair.read, { closed: false })
   reader.on('close', () => (read.closed = true))
   const onAnswered = vi.fn()
   const sink = new SocketSink(socket, { headers: { 'x-request-id': 'r1' }, api }, STYLE, { onAnswered })

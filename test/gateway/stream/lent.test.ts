@@ -1,29 +1,12 @@
 // Bytes that are only lent: every reader gets its own, though all of them leave from the same memory.
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { writeLent } from '../../../gateway/stream/lent.ts'
 import { until } from '../../helpers/gateway.ts'
+import { closePairs, openPair } from '../../helpers/socket-pair.ts'
 
-const servers: Server[] = []
-const sockets: Socket[] = []
-afterEach(() => {
-  for (const socket of sockets.splice(0)) socket.destroy()
-  for (const server of servers.splice(0)) server.close()
-})
-
-/** A socket, and what its reader has read of it. */
-async function open() {
-  const server = createServer().listen(0, '127.0.0.1')
-  servers.push(server)
-  await once(server, 'listening')
-  const reader = connect((server.address() as AddressInfo).port, '127.0.0.1')
-  const [socket] = (await once(server, 'connection')) as [Socket]
-  sockets.push(reader, socket)
-  const read = { text: '' }
-  reader.on('data', (bytes) => (read.text += bytes.toString()))
-  return { socket, reader, read }
-}
+afterEach(closePairs)
 
 /** Memory that is overwritten as soon as it was written from. */
 const memory = Buffer.alloc(65_536)
@@ -36,7 +19,7 @@ function write(socket: Socket, text: string): boolean {
 
 describe('bytes that are lent', () => {
   it('reach each reader whole while another one stalls', async () => {
-    const [stalling, busy] = [await open(), await open()]
+    const [stalling, busy] = [await openPair(), await openPair()]
     stalling.reader.pause()
     const written = { stalling: '', busy: '' }
     for (let i = 0, full = 0; full < 3; i++) {
@@ -55,7 +38,7 @@ describe('bytes that are lent', () => {
   })
 
   it('reach a reader in order, however many there are', async () => {
-    const { socket, read } = await open()
+    const { socket, read } = await openPair()
     const texts = [1, 4_095, 4_096, 4_097, 65_536, 2, 4_096].map((length, i) => String(i).repeat(length))
     for (const text of texts) write(socket, text)
     await until('all is here', () => read.text.length === texts.join('').length)
@@ -63,7 +46,7 @@ describe('bytes that are lent', () => {
   })
 
   it('take no memory of their own as long as sockets keep nothing', async () => {
-    const { socket, reader } = await open()
+    const { socket, reader } = await openPair()
     const writes = vi.spyOn(socket, 'write')
     for (const text of ['one', 'two']) {
       write(socket, text)
