@@ -3,6 +3,7 @@ import type { Server as HttpServer } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { createCatalog } from './admission/catalog.ts'
+import { createKeyMemory } from './admission/key-memory.ts'
 import { createKeys } from './admission/keys.ts'
 import type { Queue } from './admission/queue.ts'
 import { createStreamUrls } from './admission/stream-urls.ts'
@@ -95,7 +96,8 @@ export function serveClients(settings: Settings, states: States, log: Logger, de
   registerOpenAiRoutes(http, routes)
   registerStreamRoutes(http, routes)
   const sockets = takeWebSockets(http.server, config, routes, wayIn, states.metrics, log)
-  const front = config.clientServer === 'auto' ? openFront(http.server, config, routes, wayIn) : undefined
+  const front =
+    config.clientServer === 'auto' ? openFront(http.server, config, routes, wayIn, deps.newSecret()) : undefined
   return {
     listen: () => http.listen({ ...config.listen }),
     openResponses: () => openResponses() + sockets.size + (front?.openResponses() ?? 0),
@@ -179,7 +181,7 @@ function takeWebSockets(
 }
 
 /** The fast way for plain requests: by the same verbs as the routes, which get whatever it does not take. */
-function openFront(server: HttpServer, config: Config, routes: OpenAiDeps, wayIn: WayIn): Front {
+function openFront(server: HttpServer, config: Config, routes: OpenAiDeps, wayIn: WayIn, secret: Buffer): Front {
   const { newId, serving, onRefused, nowEpochMs } = wayIn
   const { now, authenticate } = routes
   const corsHeaders = createCorsHeaders(config.corsOrigins)
@@ -190,7 +192,7 @@ function openFront(server: HttpServer, config: Config, routes: OpenAiDeps, wayIn
       now,
       date: createHttpDate(nowEpochMs),
       serves: serving,
-      authenticate,
+      identify: createKeyMemory(authenticate, secret),
       receive(request) {
         const id = readRequestId(request.headers, newId)
         const call = toCall({ ...request, id, acceptedAtMs: now() }, routes)

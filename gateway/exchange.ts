@@ -34,7 +34,9 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
   let outcome: Outcome | undefined
   try {
     using watch = deps.watches.start(call, sink)
-    using slot = await deps.queue.admit(call, watch)
+    const admitted = deps.queue.admit(call, watch)
+    // most need not wait, and waiting for nothing takes a while by itself
+    using slot = admitted instanceof Promise ? await admitted : admitted
     meter.admitted()
     outcome = slot.refused
     const tried: string[] = []

@@ -22,8 +22,8 @@ export interface Slot extends Disposable {
 }
 
 export interface Queue {
-  /** Resolves with a slot when it is the request's turn, or with a refused one; it never rejects. */
-  admit(call: Pick<Call, 'model' | 'body'>, waiter: Waiter): Promise<Slot>
+  /** A slot where the request need not wait; else a promise of one, or of a refused one, that is never rejected. */
+  admit(call: Pick<Call, 'model' | 'body'>, waiter: Waiter): Slot | Promise<Slot>
   /** Looks again who may go: capacity has grown. */
   pump(): void
   /** Requests that wait and requests that hold a slot, by pool. */
@@ -65,7 +65,7 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
     }
   }
   return {
-    async admit(call, waiter) {
+    admit(call, waiter) {
       const line = lines.get(deps.poolOf(call.model))
       if (line === undefined) return refused('no_engine')
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }

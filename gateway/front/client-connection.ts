@@ -22,8 +22,8 @@ export interface ConnectionOwner {
   readonly now: () => number
   /** False: requests are answered by Node's server, which knows how to refuse them and to ask for another connection. */
   readonly serves: () => boolean
-  /** Throws where the header carries no key that is known. */
-  readonly authenticate: (authorization: string | undefined) => Principal
+  /** Who asks, by the value of `Authorization` from `start` to `end`; throws where it carries no key that is known. */
+  readonly identify: (bytes: Buffer, start: number, end: number) => Principal
   /** The call of a request and the headers of its answer; throws what makes the request one to refuse. */
   readonly receive: (request: PlainRequest) => {
     readonly call: Call
@@ -115,7 +115,7 @@ export class ClientConnection implements Member, AnswerListener {
   /** The first bytes of a request: the whole head of a plain one, or nothing for here. */
   #begin(bytes: Buffer): void {
     const head = this.#owner.serves() ? readPlainHead(bytes, this.#owner.maxBodyBytes) : undefined
-    const principal = head && this.#identify(head)
+    const principal = head && this.#identify(bytes, head)
     if (head === undefined || principal === undefined) {
       this.#handOver(bytes)
       return
@@ -130,9 +130,10 @@ export class ClientConnection implements Member, AnswerListener {
   }
 
   /** Who asks; undefined where that is nobody who is known. */
-  #identify({ headers }: PlainHead): Principal | undefined {
+  #identify(bytes: Buffer, { credentialStart, credentialEnd }: PlainHead): Principal | undefined {
+    if (credentialEnd === 0) return undefined
     try {
-      return this.#owner.authenticate(headers.authorization)
+      return this.#owner.identify(bytes, credentialStart, credentialEnd)
     } catch {
       return undefined
     }

@@ -13,7 +13,7 @@ export interface FrontOptions {
 }
 
 export interface FrontDeps
-  extends Pick<ConnectionOwner, 'now' | 'serves' | 'authenticate' | 'receive' | 'exchange' | 'refuse' | 'onBroken'> {
+  extends Pick<ConnectionOwner, 'now' | 'serves' | 'identify' | 'receive' | 'exchange' | 'refuse' | 'onBroken'> {
   /** The `Date` header of now. */
   readonly date: () => string
 }

@@ -1,12 +1,18 @@
 // Reads the head of a plain request for a token path from bytes that hold all of it; any other head is left to Node's parser.
+import { HEADERS } from '../contract.ts'
 import { ENGINE_ROUTES, type EnginePath } from '../engine-routes.ts'
+import { FieldLine, FieldNames } from '../field-lines.ts'
+import { startsWith } from '../stream/sse.ts'
 
 /** The head of one plain request, and where its body is. */
 export interface PlainHead {
   readonly path: EnginePath
-  /** By lower-case name; each came once. */
+  /** Those that are read here, by lower-case name; each came once. */
   readonly headers: Readonly<Record<string, string>>
-  /** Where the body begins in the bytes that the head was read from. */
+  /** Where the value of `Authorization` stands in the bytes that the head was read from; both 0 where there is none. */
+  readonly credentialStart: number
+  readonly credentialEnd: number
+  /** Where the body begins in those bytes. */
   readonly bodyStart: number
   readonly bodyBytes: number
 }
@@ -14,81 +20,129 @@ export interface PlainHead {
 /** The first lines of requests for tokens: what is asked for all day. */
 const REQUEST_LINES = (Object.keys(ENGINE_ROUTES) as EnginePath[])
   .filter((path) => ENGINE_ROUTES[path].body === 'json' && ENGINE_ROUTES[path].streams)
-  .map((path) => ({ path, line: `POST ${path} HTTP/1.1\r\n` }))
+  .map((path) => ({ path, line: Buffer.from(`POST ${path} HTTP/1.1\r\n`) }))
 
 /** Half of what Node's parser takes, so that it alone decides what is too large. */
 const MAX_HEAD_BYTES = 8_192
 const MAX_FIELDS = 64
+/** So long a body has ten digits: none that is taken comes near. */
+const MAX_LENGTH_DIGITS = 10
 
-/**
- * Narrower than RFC 9112 on purpose: names are tokens, a value is visible ASCII and spaces. A folded line, a bare CR or LF,
- * a tab, a byte above 0x7e or a space before the colon is not in it.
- */
-const FIELD_LINES = /(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\x20-\x7e]*\r\n)+$/y
-const PLAIN_LENGTH = /^[1-9]\d{0,9}$/
-const JSON_TYPE = /^application\/json(?:; ?charset=utf-8)?$/i
-const OWN_NAME = 'x-sluice-'
-const OWN_FIELDS = new Set(['x-sluice-timing'])
+/** What a field means here: how the message is read, who asks, what is kept as a text, or that the request is for Node. */
+type Meaning = 'host' | 'connection' | 'length' | 'type' | 'credential' | 'kept' | 'unusual'
 
-/** Fields that change how a message is read or how a connection goes on; whoever sends one is served by Node. */
-const UNUSUAL_FIELDS: ReadonlySet<string> = new Set([
-  'transfer-encoding',
-  'te',
-  'trailer',
-  'upgrade',
-  'expect',
-  'content-encoding',
-  'keep-alive',
-  'proxy-connection',
-  'http2-settings',
-  'last-event-id'
-])
+interface Field {
+  readonly name: string
+  readonly meaning: Meaning
+  /** One bit of its own, to see whether the field comes twice. */
+  readonly bit: number
+}
 
-const END = Buffer.from('\r\n\r\n')
-const SPACE = 0x20
+const MEANINGS: readonly (readonly [Meaning, readonly string[]])[] = [
+  ['host', ['host']],
+  ['connection', ['connection']],
+  ['length', ['content-length']],
+  ['type', ['content-type']],
+  ['credential', ['authorization']],
+  ['kept', [HEADERS.requestId, HEADERS.timing, 'traceparent', 'tracestate', 'origin']],
+  // what changes how a message is read or how a connection goes on: whoever sends one is served by Node
+  [
+    'unusual',
+    [
+      'transfer-encoding',
+      'te',
+      'trailer',
+      'upgrade',
+      'expect',
+      'content-encoding',
+      'keep-alive',
+      'proxy-connection',
+      'http2-settings',
+      'last-event-id'
+    ]
+  ]
+]
+const FIELDS = MEANINGS.flatMap(([meaning, names]) => names.map((name) => ({ name, meaning }))).map(
+  (field, i): Field => ({ ...field, bit: 1 << i })
+)
+const KNOWN = new FieldNames(FIELDS.map((field) => [field.name, field] as const))
+/** The bits of the fields without which a request is not plain. */
+const REQUIRED = FIELDS.filter(({ meaning }) => ['host', 'length', 'type'].includes(meaning)).reduce(
+  (bits, { bit }) => bits | bit,
+  0
+)
+/** Other fields of ours ask for what is not done here. */
+const OWN_NAME = Buffer.from('x-sluice-')
+const KEEP_ALIVE = Buffer.from('keep-alive')
+const JSON_TYPE = Buffer.from('application/json')
+const JSON_TYPE_UTF8 = /^application\/json; ?charset=utf-8$/i
+
+const CR = 0x0d
+const LF = 0x0a
+const ZERO = 0x30
+const NINE = 0x39
+
+const NO_FIELDS: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
+const line = new FieldLine()
 
 /** Undefined for whatever is not plainly a whole head of a request for a token path with a body of at most `maxBodyBytes`. */
 export function readPlainHead(bytes: Buffer, maxBodyBytes: number): PlainHead | undefined {
-  const end = bytes.indexOf(END)
-  if (end === -1 || end > MAX_HEAD_BYTES) return undefined
-  const text = bytes.toString('latin1', 0, end + 2)
-  const requestLine = REQUEST_LINES.find(({ line }) => text.startsWith(line))
-  if (requestLine === undefined) return undefined
-  FIELD_LINES.lastIndex = requestLine.line.length
-  if (!FIELD_LINES.test(text)) return undefined
-  const headers = readFields(bytes, text, requestLine.line.length)
-  if (headers === undefined || headers.host === undefined) return undefined
-  if (!/^keep-alive$/i.test(headers.connection ?? 'keep-alive')) return undefined
-  if (!JSON_TYPE.test(headers['content-type'] ?? '')) return undefined
-  const length = headers['content-length'] ?? ''
-  if (!PLAIN_LENGTH.test(length) || Number(length) > maxBodyBytes) return undefined
-  return { path: requestLine.path, headers, bodyStart: end + END.length, bodyBytes: Number(length) }
-}
-
-/**
- * The fields of well-formed lines from `from` on; undefined where one comes twice, or is not for here. A value is read from
- * the bytes: a part of the text would keep all of it, the key included, for as long as the call lives.
- */
-function readFields(bytes: Buffer, text: string, from: number): Record<string, string> | undefined {
-  const headers: Record<string, string> = Object.create(null)
-  let count = 0
-  for (let start = from; start < text.length; ) {
-    const colon = text.indexOf(':', start)
-    const end = text.indexOf('\r\n', colon)
-    const name = text.slice(start, colon).toLowerCase()
-    if (headers[name] !== undefined || UNUSUAL_FIELDS.has(name) || ++count > MAX_FIELDS) return undefined
-    if (name.startsWith(OWN_NAME) && !OWN_FIELDS.has(name)) return undefined
-    headers[name] = readTrimmed(bytes, colon + 1, end)
-    start = end + 2
+  const asked = findRequestLine(bytes)
+  if (asked === undefined) return undefined
+  const limit = Math.min(bytes.length, MAX_HEAD_BYTES)
+  let headers: Record<string, string> | undefined
+  let seen = 0
+  let bodyBytes = 0
+  let credentialStart = 0
+  let credentialEnd = 0
+  let at = asked.line.length
+  for (let count = 0; bytes[at] !== CR; count++) {
+    at = line.read(bytes, at, limit)
+    if (at === -1 || count === MAX_FIELDS) return undefined
+    const field = KNOWN.find(bytes, line)
+    if (field === undefined) {
+      if (line.isNamedLike(bytes, OWN_NAME)) return undefined
+      continue
+    }
+    const { name, meaning, bit } = field
+    if ((seen & bit) !== 0 || !isPlain(bytes, meaning)) return undefined
+    seen |= bit
+    if (meaning === 'length') bodyBytes = readLength(bytes)
+    else if (meaning === 'kept') {
+      headers ??= Object.create(null) as Record<string, string>
+      headers[name] = line.value(bytes)
+    } else if (meaning === 'credential') {
+      credentialStart = line.valueStart
+      credentialEnd = line.valueEnd
+    }
   }
-  return headers
+  if (at + 1 >= limit || bytes[at + 1] !== LF || (seen & REQUIRED) !== REQUIRED) return undefined
+  if (bodyBytes === 0 || bodyBytes > maxBodyBytes) return undefined
+  const { path } = asked
+  return { path, headers: headers ?? NO_FIELDS, credentialStart, credentialEnd, bodyStart: at + 2, bodyBytes }
 }
 
-/** The bytes from `start` to `end` as text, without the spaces around them. */
-function readTrimmed(bytes: Buffer, start: number, end: number): string {
-  let from = start
-  let to = end
-  while (from < to && bytes[from] === SPACE) from++
-  while (to > from && bytes[to - 1] === SPACE) to--
-  return bytes.toString('latin1', from, to)
+function findRequestLine(bytes: Buffer): (typeof REQUEST_LINES)[number] | undefined {
+  for (const asked of REQUEST_LINES) if (startsWith(bytes, 0, asked.line)) return asked
+  return undefined
+}
+
+/** Whether the field that was read last leaves the request a plain one. */
+function isPlain(bytes: Buffer, meaning: Meaning): boolean {
+  if (meaning === 'connection') return line.hasValue(bytes, KEEP_ALIVE)
+  if (meaning === 'type') return line.hasValue(bytes, JSON_TYPE) || JSON_TYPE_UTF8.test(line.value(bytes))
+  return meaning !== 'unusual'
+}
+
+/** The length that was read last; 0 for one that is not plain, or no body. */
+function readLength(bytes: Buffer): number {
+  const { valueStart, valueEnd } = line
+  if (valueEnd - valueStart > MAX_LENGTH_DIGITS || bytes[valueStart] === ZERO) return 0
+  let length = 0
+  for (let i = valueStart; i < valueEnd; i++) {
+    const byte = bytes[i] as number
+    if (byte < ZERO || byte > NINE) return 0
+    length = length * 10 + byte - ZERO
+  }
+  return length
 }

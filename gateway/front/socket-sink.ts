@@ -31,9 +31,8 @@ export interface AnswerListener {
   onAnswered(): void
 }
 
-/** A visible character, a space or a tab: what else a value holds could end its line. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
+const NO_HEADERS: Headers = {}
 
 /** What answers gather in, one at a time and never beyond a tick: their bytes are copied out of it when they leave. */
 const scratch = Buffer.allocUnsafeSlow(65_536)
@@ -93,13 +92,13 @@ export class SocketSink implements Sink {
 
   head(status: number, headers: Headers): void {
     if (this.gone) return
-    this.#chunked = headers['content-length'] === undefined
-    const head = toHead(status, { ...this.#headers, ...headers }, this.#style, this.#chunked)
+    const chunked = headers['content-length'] === undefined
+    this.hold()
+    gathered = writeHead(gathered, status, this.#headers ?? NO_HEADERS, headers, this.#style, chunked)
+    this.#chunked = chunked
     this.#headSent = true
     this.#streaming = headers['content-type'] === 'text/event-stream'
     this.#headers = undefined
-    this.hold()
-    gathered += scratch.write(head, gathered, 'latin1')
   }
 
   hold(): void {
@@ -164,14 +163,46 @@ function flushGathered(): void {
   gathering?.flush()
 }
 
-/** A response's head as Node's own server writes it. */
-function toHead(status: number, headers: Headers, style: AnswerStyle, chunked: boolean): string {
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
-  for (const name in headers) {
-    const value = headers[name] as string
-    if (!FIELD_VALUE.test(value)) throw new Error(`the response header ${name} has a character that no header may have`)
-    head += `${name}: ${value}\r\n`
+/**
+ * Writes a response's head from `at` on, as Node's own server writes it; returns the index after it. Of two headers with one
+ * name that of the answer counts. Throws for what would end its line, and for a head that does not fit.
+ */
+function writeHead(
+  at: number,
+  status: number,
+  own: Headers,
+  headers: Headers,
+  style: AnswerStyle,
+  chunked: boolean
+): number {
+  let end = at
+  if (status === 200) end = writeText(end, 'HTTP/1.1 200 OK\r\n')
+  else end = writeText(end, `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`)
+  for (const name in own) if (headers[name] === undefined) end = writeField(end, name, own[name] as string)
+  for (const name in headers) end = writeField(end, name, headers[name] as string)
+  end = writeField(end, 'Date', style.date())
+  end = writeField(end, 'Connection', 'keep-alive')
+  end = writeField(end, 'Keep-Alive', `timeout=${style.keepAliveSeconds}`)
+  if (chunked) end = writeField(end, 'Transfer-Encoding', 'chunked')
+  end = writeText(end, '\r\n')
+  if (end <= scratch.length) return end
+  throw new Error('the response head is too large')
+}
+
+/** Writes characters of one byte each. */
+function writeText(at: number, text: string): number {
+  for (let i = 0; i < text.length; i++) scratch[at + i] = text.charCodeAt(i)
+  return at + text.length
+}
+
+/** Visible characters, spaces and tabs: whatever else a value holds could end its line. */
+function writeField(at: number, name: string, value: string): number {
+  const start = writeText(writeText(at, name), ': ')
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i)
+    if ((code < 0x20 && code !== 0x09) || code === 0x7f || code > 0xff)
+      throw new Error(`the response header ${name} has a character that no header may have`)
+    scratch[start + i] = code
   }
-  head += `Date: ${style.date()}\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${style.keepAliveSeconds}\r\n`
-  return chunked ? `${head}Transfer-Encoding: chunked\r\n\r\n` : `${head}\r\n`
+  return writeText(start + value.length, '\r\n')
 }

@@ -32,7 +32,7 @@ export interface ToCallOptions {
  * Fields that decide about limits and are not set here. They go upstream once, as they were read, however often and
  * however they were spelt.
  */
-const ONCE: ReadonlySet<string> = new Set([
+const ONCE: readonly string[] = [
   'n',
   'best_of',
   'prompt',
@@ -41,7 +41,7 @@ const ONCE: ReadonlySet<string> = new Set([
   'previous_response_id',
   'conversation',
   'background'
-])
+]
 
 /** Client headers that go upstream: trace context, so that an engine's spans join the client's. */
 const FORWARDED = ['traceparent', 'tracestate'] as const
@@ -53,17 +53,12 @@ export function toCall(received: Received & { readonly body: Buffer }, options: 
   const asked = readAsked(route, body, received, options)
   const hasStreamOptions = route.api === 'chunks' && asked.stream && options.countUsage
   const usage = hasStreamOptions ? askForUsage(body) : undefined
-  const ours = {
-    model: asked.model,
-    ...(route.streams ? { stream: asked.stream } : {}),
-    ...(route.api === 'responses' ? checkStateless(body) : {}),
-    ...usage,
-    ...asked.cap.fields
-  }
-  return freeze(received, route, asked, {
-    body: { type: 'application/json', bytes: body.with(ours, ONCE) },
-    hidesUsage: usage !== undefined
-  })
+  const ours: Record<string, unknown> = { model: asked.model }
+  if (route.streams) ours.stream = asked.stream
+  if (route.api === 'responses') Object.assign(ours, checkStateless(body))
+  if (usage !== undefined) ours.stream_options = usage
+  for (const name in asked.cap.fields) ours[name] = asked.cap.fields[name]
+  return freeze(received, route, asked, { type: 'application/json', bytes: body.with(ours, ONCE) }, usage !== undefined)
 }
 
 /** As `toCall`, of a form: one that is not whole yet goes upstream as it comes. */
@@ -82,7 +77,7 @@ export function toFormCall(received: Received, form: Form, options: ToCallOption
     ...(hidesUsage ? { stream_continuous_usage_stats: false } : {}),
     ...asked.cap.fields
   }
-  return freeze(received, route, asked, { body: form.toBody(ours), hidesUsage })
+  return freeze(received, route, asked, form.toBody(ours), hidesUsage)
 }
 
 /** What every route's request says, wherever it stands. */
@@ -113,7 +108,8 @@ function freeze(
   { id, path, headers, principal, acceptedAtMs }: Received,
   { operation, api, enginePath = path }: EngineRoute,
   { model, stream, cap }: Asked,
-  more: { readonly body: CallBody; readonly hidesUsage: boolean }
+  body: CallBody,
+  hidesUsage: boolean
 ): Call {
   return Object.freeze({
     id,
@@ -128,22 +124,26 @@ function freeze(
     choices: cap.choices,
     wantsTiming: stream && headers[HEADERS.timing] === '1',
     acceptedAtMs,
-    ...more
+    body,
+    hidesUsage
   })
 }
+
+const USAGE_ALONE: JsonObject = Object.freeze({ include_usage: true })
 
 /**
  * `stream_options` that ask for usage; undefined where the client's ask already, or are something that the engine should
  * judge.
  */
 function askForUsage(body: JsonBody): JsonObject | undefined {
-  const options = body.get('stream_options') ?? {}
+  const options = body.get('stream_options')
+  if (options == null) return USAGE_ALONE
   if (typeof options !== 'object' || Array.isArray(options)) return undefined
   if ((options as JsonObject).include_usage === true) return undefined
   const asked = options as JsonObject
   // without include_usage an engine ignores the other field; with ours it would show usage in every chunk
   const quiet = asked.continuous_usage_stats === true ? { continuous_usage_stats: false } : {}
-  return { stream_options: { ...asked, ...quiet, include_usage: true } }
+  return { ...asked, ...quiet, include_usage: true }
 }
 
 function readModel(fields: Fields): string {
@@ -164,12 +164,16 @@ function readStream(fields: Fields, always: boolean): boolean {
   throw new GatewayError('invalid_request', { message: 'stream must be true or false.', param: 'stream' })
 }
 
+const NO_HEADERS = Object.freeze({})
+
 /** The headers that go upstream. */
 export function pickForwarded(headers: IncomingHttpHeaders): Record<string, string> {
-  const picked: Record<string, string> = {}
+  let picked: Record<string, string> | undefined
   for (const name of FORWARDED) {
     const value = headers[name]
-    if (typeof value === 'string') picked[name] = value
+    if (typeof value !== 'string') continue
+    picked ??= {}
+    picked[name] = value
   }
-  return picked
+  return picked ?? NO_HEADERS
 }

@@ -1,10 +1,13 @@
 // Reads what the events of one OpenAI answer in chunks mean, and parses JSON only where the bytes alone can't tell.
-import { DONE, readData } from './sse.ts'
+import { DONE, readData, startsWith } from './sse.ts'
 import type { EventKind, StreamReader } from './stream-reader.ts'
 import { type SaidUsage, toUsage, type Usage } from './usage.ts'
 
 const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
 const COLON = 0x3a
+const QUOTE = 0x22
+const LOWER_D = 0x64
 const FINISH_NULL = Buffer.from('"finish_reason":null')
 
 /** An event larger than this is no token. */
@@ -90,13 +93,15 @@ export class AnswerReader implements StreamReader {
 
   read(run: Buffer, start: number, end: number): EventKind {
     if (this.glance(run, start, end)) return 'output'
+    const plain = this.#glanceAtPlain(run, start, end)
+    if (plain !== undefined) return plain
     const data = readData(run, start, end)
     if (data === undefined) return 'comment'
     if (data === '[DONE]') return 'done'
     try {
       const chunk: Chunk = JSON.parse(data)
       const kind = this.#readChunk(chunk)
-      if (kind === 'output' && chunk.choices?.length === 1) this.#learnTail(run, start, end)
+      if (chunk.choices?.length === 1 && chunk.usage == null) this.#learnTail(run, start, end, kind)
       return kind
     } catch {
       // no JSON, or what no engine writes: JSON can hold values that have no text
@@ -139,28 +144,98 @@ export class AnswerReader implements StreamReader {
 
   /**
    * An engine writes the same fields in the same order in every chunk, so an event with the tail of a plain one is a
-   * plain one: no finish, no usage, no error. A chunk of several choices could hide a finish in front of it. Where the tail does not start at `"finish_reason":null`, nothing is learnt.
+   * plain one: no finish, no usage, no error. A chunk of several choices could hide a finish in front of it. Where the
+   * tail does not start at `finish_reason`, nothing is learnt; nor of an answer that was broken off.
    */
-  #learnTail(run: Buffer, start: number, end: number): void {
-    if (this.#plainTail !== undefined || this.#choices > 1) return
-    const at = run.subarray(start, end).lastIndexOf(FINISH_NULL)
-    if (at !== -1 && end - start - at <= MOST_TAIL_BYTES) this.#plainTail = keepTail(run, start + at, end)
+  #learnTail(run: Buffer, start: number, end: number, kind: EventKind): void {
+    if (this.#choices > 1) return
+    const reason = kind === 'finish' ? this.finishReason : undefined
+    if (kind === 'finish' ? !PLAIN_REASONS.has(reason) : kind !== 'output' && kind !== 'empty') return
+    if (kind === 'output' && this.#plainTail !== undefined) return
+    const from = reason === undefined ? FINISH_NULL : Buffer.from(`"finish_reason":"${reason}"`)
+    const at = run.subarray(start, end).lastIndexOf(from)
+    if (at === -1 || end - start - at > MOST_TAIL_BYTES) return
+    const tail = keepTail(run, start + at, end, reason)
+    if (kind === 'output') this.#plainTail = tail.bytes
+  }
+
+  /**
+   * What an event is that ends as one of another answer did: a role alone, a delta that begins with a text, or a finish.
+   * Undefined tells nothing. A first token waits for this, and parsing takes longer than all else that it waits for here.
+   */
+  #glanceAtPlain(run: Buffer, start: number, end: number): EventKind | undefined {
+    if (this.#choices > 1 || !startsWith(run, start, CHUNK_START)) return undefined
+    const tail = findTail(run, start, end)
+    const delta = tail === undefined ? -1 : findDelta(run, start, end)
+    if (tail === undefined || delta === -1) return undefined
+    const isEmpty = run[delta] === CLOSE_BRACE || startsWith(run, delta, ROLE_ALONE)
+    if (!isEmpty && !isText(run, delta)) return undefined
+    if (!isEmpty) this.outputEvents++
+    if (tail.reason !== undefined) {
+      this.finishReason = tail.reason
+      return 'finish'
+    }
+    if (isEmpty) return 'empty'
+    this.#plainTail = tail.bytes
+    return 'output'
   }
 }
+
+/** How an answer ends that was not broken off. */
+const PLAIN_REASONS: ReadonlySet<string | undefined> = new Set(['stop', 'length', 'tool_calls'])
+
+/** How a chunk of vLLM begins, and no error of its. */
+const CHUNK_START = Buffer.from('data: {"id":"')
+const DELTA = Buffer.from('"delta":{')
+const ROLE_ALONE = Buffer.from('"role":"assistant","content":""}')
+const ROLE = Buffer.from('"role"')
+/** An id, a date and the name of a model come before the delta; a longer name has its events parsed. */
+const MOST_BYTES_BEFORE = 512
+
+/** Where the first field of the delta begins; -1 where there is none near. No text of JSON holds quotes as these are. */
+function findDelta(run: Buffer, start: number, end: number): number {
+  const limit = Math.min(end, start + MOST_BYTES_BEFORE)
+  for (let at = start; at < limit; at++)
+    if (run[at] === QUOTE && run[at + 1] === LOWER_D && startsWith(run, at, DELTA)) return at + DELTA.length
+  return -1
+}
+
+/** Whether a field begins at `at` that is a text with a character in it, and not the role. */
+function isText(run: Buffer, at: number): boolean {
+  if (run[at] !== QUOTE || startsWith(run, at, ROLE)) return false
+  let end = at + 1
+  while (isNameByte(run[end])) end++
+  return run[end] === QUOTE && run[end + 1] === COLON && run[end + 2] === QUOTE && run[end + 3] !== QUOTE
+}
+
+const isNameByte = (byte: number | undefined) => byte === 0x5f || (byte !== undefined && byte >= 0x61 && byte <= 0x7a)
 
 const MOST_TAIL_BYTES = 64
 /** A deployment has as many tails as it has kinds of engines; whoever sends others gets buffers of its own. */
 const MOST_TAILS = 64
-const tails = new Map<string, Buffer>()
 
-/** The bytes of a tail, once for all streams: a small buffer of each would keep the whole slab that it was cut from. */
-function keepTail(run: Buffer, start: number, end: number): Buffer {
+interface Tail {
+  readonly bytes: Buffer
+  /** Why an answer with this tail finishes; undefined where it goes on. */
+  readonly reason: string | undefined
+}
+
+const tails = new Map<string, Tail>()
+
+/** A tail, once for all streams: a small buffer of each would keep the whole slab that it was cut from. */
+function keepTail(run: Buffer, start: number, end: number, reason: string | undefined): Tail {
   const text = run.toString('latin1', start, end)
   const known = tails.get(text)
   if (known !== undefined) return known
-  const tail = Buffer.from(text, 'latin1')
+  const tail = { bytes: Buffer.from(text, 'latin1'), reason }
   if (tails.size < MOST_TAILS) tails.set(text, tail)
   return tail
+}
+
+/** Which of the known tails an event has. */
+function findTail(run: Buffer, start: number, end: number): Tail | undefined {
+  for (const tail of tails.values()) if (endsWith(run, start, end, tail.bytes)) return tail
+  return undefined
 }
 
 /** Compares from the back: two events differ, if at all, near their end. */

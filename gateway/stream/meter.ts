@@ -3,6 +3,13 @@ import type { Call, Outcome, RequestRecord } from '../call.ts'
 import type { StreamReader } from './stream-reader.ts'
 import type { Usage } from './usage.ts'
 
+/** As `toFixed(1)` writes a number that is not negative, and quicker. */
+function toTenths(value: number): string {
+  const tenths = Math.round(value * 10)
+  const whole = Math.floor(tenths / 10)
+  return `${whole}.${tenths - whole * 10}`
+}
+
 export class Meter {
   readonly #call: Call
   readonly #now: () => number
@@ -45,7 +52,7 @@ export class Meter {
   serverTiming(): string {
     const queueMs = (this.#admittedAtMs ?? this.#call.acceptedAtMs) - this.#call.acceptedAtMs
     const connectMs = (this.#connectedAtMs ?? this.#attemptedAtMs) - this.#attemptedAtMs
-    return `queue;dur=${queueMs.toFixed(1)}, connect;dur=${connectMs.toFixed(1)}`
+    return `queue;dur=${toTenths(queueMs)}, connect;dur=${toTenths(connectMs)}`
   }
 
   /** The figures of a stream that is whole, as an SSE comment. */

@@ -23,6 +23,8 @@ export function relay(open: Open, call: Call, sink: Sink, watch: Watch, meter: M
 /** Why the gateway itself closes an exchange with an engine; told to nobody but the socket. */
 const CLOSED = new Error('the gateway closed this exchange')
 
+const EVENT_STREAM = 'text/event-stream'
+
 /** One attempt at one engine. */
 class Attempt implements EngineHandler, RelayContext {
   // what a token touches stands first
@@ -80,7 +82,7 @@ class Attempt implements EngineHandler, RelayContext {
   onHead(status: number, headers: Headers): void {
     if (this.#settled) return
     const type = headers['content-type'] ?? ''
-    const events = type.startsWith('text/event-stream')
+    const events = type === EVENT_STREAM || /^text\/event-stream/i.test(type)
     if (status !== 200) this.#answer = new RefusalReader(status, headers)
     else if (events !== this.call.stream) {
       this.#settle(

@@ -1,5 +1,6 @@
 // A strict HTTP/1.1 response parser (RFC 9112) for event streams: what is ambiguous or unusual is refused, not guessed.
 import type { Headers } from '../call.ts'
+import { STREAM_HEADERS, skipStreamHead } from './stream-head.ts'
 
 /** Is told of the payload of a response; offsets are into `bytes`, which is only lent. */
 export interface PayloadVisitor {
@@ -117,6 +118,14 @@ export class ResponseParser {
   }
 
   #readHead(bytes: Buffer, at: number, length: number): number {
+    const plainEnd = this.#head === undefined ? skipStreamHead(bytes, at, length) : -1
+    if (plainEnd === -1) return this.#readAnyHead(bytes, at, length)
+    this.#expectChunks()
+    this.#visitor.onHead(200, STREAM_HEADERS)
+    return plainEnd
+  }
+
+  #readAnyHead(bytes: Buffer, at: number, length: number): number {
     const before = this.#head?.length ?? 0
     const piece = bytes.subarray(at, length)
     const all = this.#head === undefined ? piece : Buffer.concat([this.#head, piece])
@@ -152,13 +161,18 @@ export class ResponseParser {
     if (status === 204 || status === 304) return 'done'
     if (encoding !== undefined) {
       if (encoding.toLowerCase() !== 'chunked') throw new RefusedResponse('its Transfer-Encoding is not chunked alone')
-      this.#left = 0
-      this.#sizeDigits = 0
-      return 'size'
+      return this.#expectChunks()
     }
     if (length === undefined || !/^\d{1,15}$/.test(length)) throw new RefusedResponse('it does not say where it ends')
     this.#left = Number(length)
     return this.#left === 0 ? 'done' : 'length'
+  }
+
+  #expectChunks(): State {
+    this.#left = 0
+    this.#sizeDigits = 0
+    this.#state = 'size'
+    return 'size'
   }
 
   /** Takes a whole chunk in one go where it is all here; else the size line byte by byte. */

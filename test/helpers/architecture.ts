@@ -49,6 +49,7 @@ const RANK_0 = new Set(
     'errors',
     'error-shapes',
     'json-mistake',
+    'field-lines',
     'sim/pace'
   ].map((name) => `gateway/${name}.ts`)
 )

@@ -39,7 +39,9 @@ function start(capacity: number, limits: Partial<QueueLimits> = {}) {
   const ask = (number: number, model = 'm', bodyBytes = 10) => {
     const waiter = new FakeWaiter()
     const slot = queue.admit({ model, body: { ...BODY, bytes: Buffer.alloc(bodyBytes) } }, waiter)
-    void slot.then(({ refused }) => log.push(`${number} ${refused === undefined ? 'in' : reasonOf(refused)}`))
+    void Promise.resolve(slot).then(({ refused }) =>
+      log.push(`${number} ${refused === undefined ? 'in' : reasonOf(refused)}`)
+    )
     return { waiter, slot, give: async () => (await slot)[Symbol.dispose]() }
   }
   const main = () => queue.snapshot().find(({ pool }) => pool === 'main')
@@ -47,7 +49,7 @@ function start(capacity: number, limits: Partial<QueueLimits> = {}) {
 }
 
 const reasonOf = (outcome: Outcome) => (outcome.kind === 'error' ? outcome.error.code : outcome.kind)
-const refusalOf = async (slot: Promise<Slot>) => {
+const refusalOf = async (slot: Slot | Promise<Slot>) => {
   const { refused } = await slot
   return refused && reasonOf(refused)
 }

@@ -157,7 +157,7 @@ describe('setting fields', () => {
 })
 
 describe('fields that count once', () => {
-  const once = (text: string) => String(readJsonBody(Buffer.from(text)).with({ m: 1 }, new Set(['n', 'prompt'])))
+  const once = (text: string) => String(readJsonBody(Buffer.from(text)).with({ m: 1 }, ['n', 'prompt']))
 
   it.each([
     ['keep their last mention', '{"n":1,"a":2,"n":3}', '{"m":1,"a":2,"n":3}'],
