@@ -9,7 +9,7 @@ import type { Queue } from './admission/queue.ts'
 import { createStreamUrls } from './admission/stream-urls.ts'
 import type { Call, RequestRecord, Sink } from './call.ts'
 import type { Settings } from './config.ts'
-import { type Config, HEADERS } from './contract.ts'
+import type { Config } from './contract.ts'
 import { createCorsHeaders } from './cors.ts'
 import type { Phase } from './drain.ts'
 import { GatewayError } from './errors.ts'
@@ -23,7 +23,7 @@ import { registerStreamRoutes } from './routes/streams.ts'
 import { toCall } from './routes/to-call.ts'
 import { wantsWebSocket } from './routes/websocket/handshake.ts'
 import { acceptWebSockets, type WebSockets } from './routes/websocket/upgrade.ts'
-import { answerBrokenRequest, createServer, readRequestId } from './server.ts'
+import { answerBrokenRequest, createRequestIds, createServer, readRequestId } from './server.ts'
 import type { Journals } from './stream/journals.ts'
 import type { Watches } from './stream/watch.ts'
 import { logRequest } from './telemetry/log.ts'
@@ -78,7 +78,7 @@ type Refused = Pick<FastifyRequest, 'id' | 'method'>
 export function serveClients(settings: Settings, states: States, log: Logger, deps: ClientsDeps): Clients {
   const { config } = settings
   const wayIn: WayIn = {
-    newId: () => `req_${deps.newUuid()}`,
+    newId: createRequestIds(deps.newUuid),
     serving: () => deps.phase() === 'serving',
     onRefused: (request, error) => noteRefusal(request, error, states.metrics, log),
     nowEpochMs: deps.nowEpochMs
@@ -190,15 +190,14 @@ function openFront(server: HttpServer, config: Config, routes: OpenAiDeps, wayIn
     { ...config, stalledMs: config.budget.stalledMs },
     {
       now,
-      date: createHttpDate(nowEpochMs),
+      date: createHttpDate(nowEpochMs, now),
       serves: serving,
       identify: createKeyMemory(authenticate, secret),
       receive(request) {
         const id = readRequestId(request.headers, newId)
-        const call = toCall({ ...request, id, acceptedAtMs: now() }, routes)
-        const headers: Record<string, string> = { [HEADERS.requestId]: id, ...corsHeaders(request.headers.origin) }
-        if (call.maxTokens !== undefined) headers[HEADERS.maxTokens] = String(call.maxTokens)
-        return { call, headers }
+        const { path, headers, body, principal } = request
+        const call = toCall({ id, path, headers, body, principal, acceptedAtMs: now() }, routes)
+        return { call, headers: corsHeaders(headers.origin) }
       },
       exchange: routes.exchange,
       refuse: answerBrokenRequest,

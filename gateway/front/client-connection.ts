@@ -24,7 +24,7 @@ export interface ConnectionOwner {
   readonly serves: () => boolean
   /** Who asks, by the value of `Authorization` from `start` to `end`; throws where it carries no key that is known. */
   readonly identify: (bytes: Buffer, start: number, end: number) => Principal
-  /** The call of a request and the headers of its answer; throws what makes the request one to refuse. */
+  /** The call of a request and what CORS adds to its answer; throws what makes the request one to refuse. */
   readonly receive: (request: PlainRequest) => {
     readonly call: Call
     readonly headers: Readonly<Record<string, string>>
@@ -164,7 +164,7 @@ export class ClientConnection implements Member, AnswerListener {
       this.#unread = [bytes.subarray(end)]
       this.#unreadBytes = bytes.length - end
     }
-    this.#sink = new SocketSink(this.socket, { headers, api: call.api }, this.#owner.style, this)
+    this.#sink = new SocketSink(this.socket, call, headers, this.#owner.style, this)
     this.#owner.exchange(call, this.#sink)
   }
 

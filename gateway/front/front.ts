@@ -36,7 +36,7 @@ export function installFront(server: Server, options: FrontOptions, deps: FrontD
   const owner: ConnectionOwner = {
     ...deps,
     maxBodyBytes,
-    style: { keepAliveSeconds: Math.floor(keepAliveMs / 1000), stalledMs, date: deps.date },
+    style: { keepAlive: `timeout=${Math.floor(keepAliveMs / 1000)}`, stalledMs, date: deps.date },
     onLeft: (connection) => connections.delete(connection),
     handOver: createHandOver(server)
   }

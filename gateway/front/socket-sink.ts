@@ -1,29 +1,24 @@
 // A sink over a client's own socket: the head and the chunks of an answer, framed here and gathered into few writes.
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Headers, Sink } from '../call.ts'
+import type { Call, Headers, Sink } from '../call.ts'
 import { HEADERS } from '../contract.ts'
-import type { Api } from '../engine-routes.ts'
 import type { GatewayError } from '../errors.ts'
 import { writeLent } from '../stream/lent.ts'
 import { failAnswer, toFrame } from '../stream/sinks.ts'
 
 /** What all answers of one gateway have in common. */
 export interface AnswerStyle {
-  readonly keepAliveSeconds: number
+  /** The value of `Keep-Alive`. */
+  readonly keepAlive: string
   /** A reader that takes nothing for so long after the end is cut off. */
   readonly stalledMs: number
   /** The `Date` of a response that begins now. */
   readonly date: () => string
 }
 
-/** What one answer has of its own. */
-export interface AnswerForm {
-  /** What every head gets: request id, cap, CORS. */
-  readonly headers: Headers
-  /** Whose shapes the answer has. */
-  readonly api: Api
-}
+/** What one answer has of its own; its head names the request and the cap that was applied. */
+export interface AnswerForm extends Pick<Call, 'id' | 'api' | 'maxTokens'> {}
 
 /** Told when an answer has ended. */
 export interface AnswerListener {
@@ -32,7 +27,6 @@ export interface AnswerListener {
 }
 
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
-const NO_HEADERS: Headers = {}
 
 /** What answers gather in, one at a time and never beyond a tick: their bytes are copied out of it when they leave. */
 const scratch = Buffer.allocUnsafeSlow(65_536)
@@ -43,21 +37,21 @@ export class SocketSink implements Sink {
   readonly #socket: Socket
   /** Nothing more can be sent: all has been, it was cut, or the socket has closed. */
   #over = false
-  readonly #api: Api
+  readonly #form: AnswerForm
   readonly #style: AnswerStyle
   readonly #listener: AnswerListener
-  /** What every head gets, until it has gone. */
-  #headers: Headers | undefined
+  /** What else every head gets: CORS. */
+  readonly #headers: Headers
   #headSent = false
   #chunked = false
   #streaming = false
   #onGone: (() => void) | undefined
   #onDrain: (() => void) | undefined
 
-  constructor(socket: Socket, { headers, api }: AnswerForm, style: AnswerStyle, listener: AnswerListener) {
+  constructor(socket: Socket, form: AnswerForm, headers: Headers, style: AnswerStyle, listener: AnswerListener) {
     this.#socket = socket
+    this.#form = form
     this.#headers = headers
-    this.#api = api
     this.#style = style
     this.#listener = listener
   }
@@ -94,11 +88,31 @@ export class SocketSink implements Sink {
     if (this.gone) return
     const chunked = headers['content-length'] === undefined
     this.hold()
-    gathered = writeHead(gathered, status, this.#headers ?? NO_HEADERS, headers, this.#style, chunked)
+    gathered = this.#writeHead(gathered, status, headers, chunked)
     this.#chunked = chunked
     this.#headSent = true
     this.#streaming = headers['content-type'] === 'text/event-stream'
-    this.#headers = undefined
+  }
+
+  /**
+   * Writes a response's head from `at` on, as Node's own server writes it; returns the index after it. Throws for what would
+   * end a line, and for a head that does not fit.
+   */
+  #writeHead(at: number, status: number, headers: Headers, chunked: boolean): number {
+    const { id, maxTokens } = this.#form
+    const { date, keepAlive } = this.#style
+    let end = status === 200 ? writeText(at, 'HTTP/1.1 200 OK\r\n') : writeText(at, toStatusLine(status))
+    end = writeField(end, HEADERS.requestId, id)
+    for (const name in this.#headers) end = writeField(end, name, this.#headers[name] as string)
+    if (maxTokens !== undefined) end = writeField(end, HEADERS.maxTokens, String(maxTokens))
+    for (const name in headers) end = writeField(end, name, headers[name] as string)
+    end = writeField(end, 'Date', date())
+    end = writeField(end, 'Connection', 'keep-alive')
+    end = writeField(end, 'Keep-Alive', keepAlive)
+    if (chunked) end = writeField(end, 'Transfer-Encoding', 'chunked')
+    end = writeText(end, '\r\n')
+    if (end <= scratch.length) return end
+    throw new Error('the response head is too large')
   }
 
   hold(): void {
@@ -147,8 +161,8 @@ export class SocketSink implements Sink {
 
   fail(error: GatewayError, sequence = 0): void {
     if (this.gone) return
-    failAnswer(this, error, this.#headers?.[HEADERS.requestId], {
-      api: this.#api,
+    failAnswer(this, error, this.#headSent ? undefined : this.#form.id, {
+      api: this.#form.api,
       streaming: this.#streaming,
       sequence,
       cut: () => {
@@ -163,31 +177,7 @@ function flushGathered(): void {
   gathering?.flush()
 }
 
-/**
- * Writes a response's head from `at` on, as Node's own server writes it; returns the index after it. Of two headers with one
- * name that of the answer counts. Throws for what would end its line, and for a head that does not fit.
- */
-function writeHead(
-  at: number,
-  status: number,
-  own: Headers,
-  headers: Headers,
-  style: AnswerStyle,
-  chunked: boolean
-): number {
-  let end = at
-  if (status === 200) end = writeText(end, 'HTTP/1.1 200 OK\r\n')
-  else end = writeText(end, `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`)
-  for (const name in own) if (headers[name] === undefined) end = writeField(end, name, own[name] as string)
-  for (const name in headers) end = writeField(end, name, headers[name] as string)
-  end = writeField(end, 'Date', style.date())
-  end = writeField(end, 'Connection', 'keep-alive')
-  end = writeField(end, 'Keep-Alive', `timeout=${style.keepAliveSeconds}`)
-  if (chunked) end = writeField(end, 'Transfer-Encoding', 'chunked')
-  end = writeText(end, '\r\n')
-  if (end <= scratch.length) return end
-  throw new Error('the response head is too large')
-}
+const toStatusLine = (status: number) => `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
 
 /** Writes characters of one byte each. */
 function writeText(at: number, text: string): number {

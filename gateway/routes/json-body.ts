@@ -2,7 +2,7 @@
 import { GatewayError } from '../errors.ts'
 import { locateMistake } from '../json-mistake.ts'
 import { isKey, type Member, scanObject } from './json-scan.ts'
-import { toJsonText } from './json-text.ts'
+import { type OpenJson, writeOpenJson } from './json-text.ts'
 import { TextMemory } from './text-memory.ts'
 
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -104,36 +104,30 @@ function readDigits(bytes: Buffer, start: number, end: number): number | undefin
   return number
 }
 
-/** A part of the new body: a text of ours in ASCII, or a range of the old one. */
-type Part = string | { readonly start: number; end: number }
+/** A range of the old body that goes into the new one; behind `name` where it is a value without its key. */
+interface Part {
+  readonly name: string | undefined
+  readonly start: number
+  end: number
+}
 
 function compose(bytes: Buffer, members: readonly Member[], fields: JsonObject, once: readonly string[]): Buffer {
   const parts: Part[] = []
   const ours = Object.keys(fields)
-  let text = toJsonText(fields).slice(0, -1)
-  let border = text === '{' ? '' : ','
   /** The part that ends with the member before, which then goes on with this one and the comma between them. */
-  let open: { readonly start: number; end: number } | undefined
+  let open: Part | undefined
   for (const member of members) {
-    const { start, valueStart, end } = member
-    const counts = findName(bytes, member, once)
-    if (
-      findName(bytes, member, ours) !== undefined ||
-      (counts !== undefined && findLast(bytes, members, counts) !== member)
-    ) {
-      open = undefined
-    } else if (open !== undefined && counts === undefined) {
-      open.end = end
-    } else {
-      const range = { start: counts === undefined ? start : valueStart, end }
-      parts.push(text + border + (counts === undefined ? '' : `${toJsonText(counts)}:`), range)
-      text = ''
-      border = ','
-      open = range
+    const name = findName(bytes, member, once)
+    const isLeftOut =
+      findName(bytes, member, ours) !== undefined || (name !== undefined && findLast(bytes, members, name) !== member)
+    if (isLeftOut) open = undefined
+    else if (open !== undefined && name === undefined) open.end = member.end
+    else {
+      open = { name, start: name === undefined ? member.start : member.valueStart, end: member.end }
+      parts.push(open)
     }
   }
-  parts.push(`${text}}`)
-  return join(bytes, parts)
+  return join(writeOpenJson(fields), bytes, parts)
 }
 
 /** Which of `names` is the key of a member. */
@@ -142,13 +136,32 @@ function findName(bytes: Buffer, member: Member, names: readonly string[]): stri
   return undefined
 }
 
-function join(bytes: Buffer, parts: readonly Part[]): Buffer {
-  let length = 0
-  for (const part of parts) length += typeof part === 'string' ? part.length : part.end - part.start
+const COMMA = 0x2c
+const COLON = 0x3a
+const CLOSE_BRACE = 0x7d
+
+function join(front: OpenJson, bytes: Buffer, parts: readonly Part[]): Buffer {
+  let length = front.end + 1
+  for (const { name, start, end } of parts) length += 1 + (name === undefined ? 0 : name.length + 3) + end - start
+  const first = front.end === 1 ? 0 : 1
+  if (parts.length > 0) length += first - 1
   const joined = Buffer.allocUnsafe(length)
-  let at = 0
-  for (const part of parts) {
-    at += typeof part === 'string' ? joined.write(part, at, 'latin1') : bytes.copy(joined, at, part.start, part.end)
+  let at = front.bytes.copy(joined, 0, 0, front.end)
+  for (let i = 0; i < parts.length; i++) {
+    const { name, start, end } = parts[i] as Part
+    if (i > 0 || first === 1) joined[at++] = COMMA
+    if (name !== undefined) at = writeKey(joined, at, name)
+    at += bytes.copy(joined, at, start, end)
   }
+  joined[at] = CLOSE_BRACE
   return joined
+}
+
+/** Writes the key of a member, which is plain ASCII: we chose it. */
+function writeKey(bytes: Buffer, at: number, name: string): number {
+  bytes[at] = QUOTE
+  for (let i = 0; i < name.length; i++) bytes[at + 1 + i] = name.charCodeAt(i)
+  bytes[at + 1 + name.length] = QUOTE
+  bytes[at + 2 + name.length] = COLON
+  return at + 3 + name.length
 }

@@ -102,7 +102,7 @@ export class Connection implements ResponseVisitor, EngineControl {
   /** Waits for its next request, or for its end. */
   rest(): void {
     // a slow reader's last chunk may have paused it
-    this.socket.resume()
+    if (this.socket.isPaused()) this.socket.resume()
     this.socket.unref()
     this.#sweeps = 0
   }

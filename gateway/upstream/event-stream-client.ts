@@ -1,8 +1,9 @@
 // The fast way upstream: event streams over plain HTTP on connections of our own, kept for reuse by origin.
-import type { Call, Endpoint, EngineHandler, Headers, Lease } from '../call.ts'
+import type { Call, Endpoint, EngineHandler, Lease } from '../call.ts'
+import { HEADERS } from '../contract.ts'
 import type { Connection } from './connection.ts'
 import { Connections } from './connections.ts'
-import { toEngineHeaders } from './headers.ts'
+import { toCommonHeaders } from './headers.ts'
 
 export interface EventStreamClientOptions {
   readonly connectMs: number
@@ -34,7 +35,7 @@ export function createEventStreamClient(
   const open = (lease: Lease, call: Call, handler: EngineHandler, connection: Connection) => {
     const { origin } = lease.endpoint
     connection.start({
-      head: toHead(origin, call, toEngineHeaders(lease.endpoint, call)),
+      head: toHead(lease.endpoint, call),
       body: call.body.bytes,
       handler,
       onRefused(cause) {
@@ -59,9 +60,31 @@ export function createEventStreamClient(
   }
 }
 
-/** The head of a request. Its values come from our own code or were checked by Node's parser: no line end is in them. */
-function toHead(origin: string, call: Call, headers: Headers): string {
-  let head = `POST ${call.path} HTTP/1.1\r\nhost: ${origin.slice(origin.indexOf('//') + 2)}\r\n`
-  for (const name in headers) head += `${name}: ${headers[name]}\r\n`
-  return `${head}content-length: ${call.body.bytes.length}\r\nconnection: keep-alive\r\n\r\n`
+/** How requests in JSON begin, by engine and path: nothing in it is of a single call. */
+const prefixes = new WeakMap<Endpoint, Map<string, string>>()
+
+/** The head of a request. Its values come from our own code or were checked by a parser: no line end is in them. */
+function toHead(endpoint: Endpoint, call: Call): string {
+  const prefix = call.body.type === 'application/json' ? findPrefix(endpoint, call) : toPrefix(endpoint, call)
+  let head = `${prefix}${HEADERS.requestId}: ${call.id}\r\n`
+  for (const name in call.headers) head += `${name}: ${call.headers[name]}\r\n`
+  return `${head}content-length: ${call.body.bytes.length}\r\n\r\n`
+}
+
+function findPrefix(endpoint: Endpoint, call: Call): string {
+  const known = prefixes.get(endpoint)?.get(call.path)
+  if (known !== undefined) return known
+  const prefix = toPrefix(endpoint, call)
+  const paths = prefixes.get(endpoint) ?? new Map<string, string>()
+  prefixes.set(endpoint, paths.set(call.path, prefix))
+  return prefix
+}
+
+function toPrefix(endpoint: Endpoint, call: Call): string {
+  const { origin } = endpoint
+  const host = origin.slice(origin.indexOf('//') + 2)
+  let prefix = `POST ${call.path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`
+  const headers = toCommonHeaders(endpoint, call)
+  for (const name in headers) prefix += `${name}: ${headers[name]}\r\n`
+  return prefix
 }

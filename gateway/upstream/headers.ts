@@ -4,11 +4,11 @@ import { HEADERS } from '../contract.ts'
 
 /** The engine's own key goes upstream; the client's credential is not in a call, so it can't. */
 export function toEngineHeaders(endpoint: Endpoint, call: Call): Headers {
-  return {
-    ...call.headers,
-    'content-type': call.body.type,
-    accept: call.stream ? 'text/event-stream' : 'application/json',
-    [HEADERS.requestId]: call.id,
-    ...(endpoint.engineKey === undefined ? {} : { authorization: `Bearer ${endpoint.engineKey}` })
-  }
+  return { ...call.headers, ...toCommonHeaders(endpoint, call), [HEADERS.requestId]: call.id }
+}
+
+/** Those that all calls of one kind to an engine have. */
+export function toCommonHeaders({ engineKey }: Endpoint, { body, stream }: Call): Headers {
+  const headers = { 'content-type': body.type, accept: stream ? 'text/event-stream' : 'application/json' }
+  return engineKey === undefined ? headers : { ...headers, authorization: `Bearer ${engineKey}` }
 }

@@ -8,7 +8,7 @@ import { HEARTBEAT, SSE_HEADERS } from '../../../gateway/stream/sse.ts'
 import { until } from '../../helpers/gateway.ts'
 import { closePairs, openPair } from '../../helpers/socket-pair.ts'
 
-const STYLE = { keepAliveSeconds: 75, stalledMs: 10_000, date: () => 'NOW' }
+const STYLE = { keepAlive: 'timeout=75', stalledMs: 10_000, date: () => 'NOW' }
 const JSON_HEADERS = { 'content-type': 'application/json', 'content-length': '2' }
 
 afterEach(closePairs)
@@ -21,7 +21,7 @@ async function open(api: Api = 'chunks') {
   const read = Object.assign(pair.read, { closed: false })
   reader.on('close', () => (read.closed = true))
   const onAnswered = vi.fn()
-  const sink = new SocketSink(socket, { headers: { 'x-request-id': 'r1' }, api }, STYLE, { onAnswered })
+  const sink = new SocketSink(socket, { id: 'r1', api, maxTokens: undefined }, {}, STYLE, { onAnswered })
   socket.on('drain', () => sink.drained())
   return { sink, socket, reader, read, onAnswered, writes: vi.spyOn(socket, 'write') }
 }
