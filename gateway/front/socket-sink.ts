@@ -18,7 +18,7 @@ export interface AnswerStyle {
 }
 
 /** What one answer has of its own; its head names the request and the cap that was applied. */
-export interface AnswerForm extends Pick<Call, 'id' | 'api' | 'maxTokens'> {}
+export type AnswerForm = Pick<Call, 'id' | 'api' | 'maxTokens'>
 
 /** Told when an answer has ended. */
 export interface AnswerListener {

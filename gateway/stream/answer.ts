@@ -1,14 +1,13 @@
 // Reads what the events of one OpenAI answer in chunks mean, and parses JSON only where the bytes alone can't tell.
+import { endsWith, findTail, keepTail, readTail, shareTail } from './chunk-tails.ts'
 import { DONE, readData, startsWith } from './sse.ts'
 import type { EventKind, StreamReader } from './stream-reader.ts'
 import { type SaidUsage, toUsage, type Usage } from './usage.ts'
 
-const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 const COLON = 0x3a
 const QUOTE = 0x22
 const LOWER_D = 0x64
-const FINISH_NULL = Buffer.from('"finish_reason":null')
 
 /** An event larger than this is no token. */
 const MAX_EVENT_BYTES = 1_048_576
@@ -148,15 +147,12 @@ export class AnswerReader implements StreamReader {
    * tail does not start at `finish_reason`, nothing is learnt; nor of an answer that was broken off.
    */
   #learnTail(run: Buffer, start: number, end: number, kind: EventKind): void {
-    if (this.#choices > 1) return
     const reason = kind === 'finish' ? this.finishReason : undefined
-    if (kind === 'finish' ? !PLAIN_REASONS.has(reason) : kind !== 'output' && kind !== 'empty') return
-    if (kind === 'output' && this.#plainTail !== undefined) return
-    const from = reason === undefined ? FINISH_NULL : Buffer.from(`"finish_reason":"${reason}"`)
-    const at = run.subarray(start, end).lastIndexOf(from)
-    if (at === -1 || end - start - at > MOST_TAIL_BYTES) return
-    const tail = keepTail(run, start + at, end, reason)
-    if (kind === 'output') this.#plainTail = tail.bytes
+    if (this.#choices > 1 || !(reason === undefined ? GOES_ON.has(kind) : PLAIN_REASONS.has(reason))) return
+    const tail = readTail(run, start, end, reason)
+    if (tail === undefined) return
+    shareTail(tail, reason)
+    if (kind === 'output') this.#plainTail ??= keepTail(tail)
   }
 
   /**
@@ -168,7 +164,7 @@ export class AnswerReader implements StreamReader {
     const tail = findTail(run, start, end)
     const delta = tail === undefined ? -1 : findDelta(run, start, end)
     if (tail === undefined || delta === -1) return undefined
-    const isEmpty = run[delta] === CLOSE_BRACE || startsWith(run, delta, ROLE_ALONE)
+    const isEmpty = isEmptyDelta(run, delta)
     if (!isEmpty && !isText(run, delta)) return undefined
     if (!isEmpty) this.outputEvents++
     if (tail.reason !== undefined) {
@@ -181,16 +177,23 @@ export class AnswerReader implements StreamReader {
   }
 }
 
+/** Events that an answer goes on after. */
+const GOES_ON: ReadonlySet<EventKind> = new Set(['output', 'empty'])
 /** How an answer ends that was not broken off. */
-const PLAIN_REASONS: ReadonlySet<string | undefined> = new Set(['stop', 'length', 'tool_calls'])
+const PLAIN_REASONS: ReadonlySet<string> = new Set(['stop', 'length', 'tool_calls'])
 
 /** How a chunk of vLLM begins, and no error of its. */
 const CHUNK_START = Buffer.from('data: {"id":"')
 const DELTA = Buffer.from('"delta":{')
 const ROLE_ALONE = Buffer.from('"role":"assistant","content":""}')
+const NO_CONTENT = Buffer.from('"content":""}')
 const ROLE = Buffer.from('"role"')
 /** An id, a date and the name of a model come before the delta; a longer name has its events parsed. */
 const MOST_BYTES_BEFORE = 512
+
+/** Whether a delta has no field, no text, or nothing but the role. */
+const isEmptyDelta = (run: Buffer, at: number) =>
+  run[at] === CLOSE_BRACE || startsWith(run, at, ROLE_ALONE) || startsWith(run, at, NO_CONTENT)
 
 /** Where the first field of the delta begins; -1 where there is none near. No text of JSON holds quotes as these are. */
 function findDelta(run: Buffer, start: number, end: number): number {
@@ -209,40 +212,3 @@ function isText(run: Buffer, at: number): boolean {
 }
 
 const isNameByte = (byte: number | undefined) => byte === 0x5f || (byte !== undefined && byte >= 0x61 && byte <= 0x7a)
-
-const MOST_TAIL_BYTES = 64
-/** A deployment has as many tails as it has kinds of engines; whoever sends others gets buffers of its own. */
-const MOST_TAILS = 64
-
-interface Tail {
-  readonly bytes: Buffer
-  /** Why an answer with this tail finishes; undefined where it goes on. */
-  readonly reason: string | undefined
-}
-
-const tails = new Map<string, Tail>()
-
-/** A tail, once for all streams: a small buffer of each would keep the whole slab that it was cut from. */
-function keepTail(run: Buffer, start: number, end: number, reason: string | undefined): Tail {
-  const text = run.toString('latin1', start, end)
-  const known = tails.get(text)
-  if (known !== undefined) return known
-  const tail = { bytes: Buffer.from(text, 'latin1'), reason }
-  if (tails.size < MOST_TAILS) tails.set(text, tail)
-  return tail
-}
-
-/** Which of the known tails an event has. */
-function findTail(run: Buffer, start: number, end: number): Tail | undefined {
-  for (const tail of tails.values()) if (endsWith(run, start, end, tail.bytes)) return tail
-  return undefined
-}
-
-/** Compares from the back: two events differ, if at all, near their end. */
-function endsWith(run: Buffer, start: number, end: number, tail: Buffer): boolean {
-  let at = end - tail.length
-  // `data: {` comes before the tail; an event as short as its tail is not one
-  if (at <= start || run[start] === COLON) return false
-  for (let i = 0; i < tail.length; i++) if (run[at++] !== tail[i]) return false
-  return run[start + 6] === OPEN_BRACE || run[start + 5] === OPEN_BRACE
-}

@@ -10,6 +10,8 @@ const HOSTILE = [
   '\n\ndata: [DONE]\n\n',
   '"finish_reason":"stop"}]}',
   '{"error":{"message":"x"}}',
+  '"delta":{"content":"x',
+  '","delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n',
   '\\',
   '"',
   '猫👩‍🚀',
@@ -42,15 +44,25 @@ function readNaively(event: string): Naive {
 /** How one engine writes its chunks: the same fields in the same order, chosen once a stream. */
 function makeWriter(random: () => number) {
   const [logprobs, tokenIds, nullUsage, spaced, continuous] = Array.from({ length: 5 }, () => random() < 0.4)
+  const [stops, fingerprint] = [random() < 0.5, random() < 0.5]
+  const model = random() < 0.3 ? HOSTILE[Math.floor(random() * HOSTILE.length)] : 'm'
   let count = 0
   const stringify = (value: unknown) =>
     spaced ? JSON.stringify(value, null, 1).replaceAll('\n', '') : JSON.stringify(value)
   return (delta: object, reason: string | null, index: number) => {
     count++
-    const choice = { index, delta, ...(logprobs ? { logprobs: null } : {}), finish_reason: reason }
+    const stop = stops && reason !== null ? { stop_reason: [null, 'END', 2][Math.floor(random() * 3)] } : {}
+    const choice = { index, delta, ...(logprobs ? { logprobs: null } : {}), finish_reason: reason, ...stop }
     const usage = { prompt_tokens: 1, completion_tokens: count }
     const tail = continuous ? { usage } : nullUsage ? { usage: null } : {}
-    const chunk = { id: 'c', choices: [{ ...choice, ...(tokenIds ? { token_ids: null } : {}) }], ...tail }
+    const last = fingerprint && reason !== null ? { system_fingerprint: 'vllm-1.0' } : {}
+    const chunk = {
+      id: 'c',
+      model,
+      choices: [{ ...choice, ...(tokenIds ? { token_ids: null } : {}) }],
+      ...tail,
+      ...last
+    }
     return `data: ${stringify(chunk)}\n\n`
   }
 }

@@ -1,5 +1,5 @@
 // What the events of an answer mean, in vLLM's framing.
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { AnswerReader } from '../../../gateway/stream/answer.ts'
 import { DONE_EVENT, ERROR_FRAME, FINISH, ROLE, TEXT, USAGE } from '../../helpers/fakes.ts'
 
@@ -122,5 +122,64 @@ describe('what a reader keeps', () => {
 
   it('cuts the words of an error', () => {
     expect(readAll([ERROR_FRAME(500, 'x'.repeat(10_000))]).reader.errorMessage).toHaveLength(500)
+  })
+})
+
+describe('once answers of an engine have been read', () => {
+  const chunk = (fields: object, more: object = {}, last: object = {}) =>
+    data({ id: 'chatcmpl-1', model: 'm', choices: [{ index: 0, delta: fields, logprobs: null, ...more }], ...last })
+  const role = chunk(
+    { role: 'assistant', content: '' },
+    { finish_reason: null },
+    { prompt_token_ids: null, prompt_text: null }
+  )
+  const text = chunk({ content: 'Hello' }, { finish_reason: null, token_ids: null })
+  const thought = chunk({ reasoning: 'Hm' }, { finish_reason: null, token_ids: null })
+  const finish = (reason: string, fields: object = {}, stop: unknown = null) =>
+    chunk(fields, { finish_reason: reason, stop_reason: stop, token_ids: null }, { system_fingerprint: 'vllm-1.0' })
+
+  it.each([
+    ['a role, a text and a finish', [role, text, finish('stop')], ['empty', 'output', 'finish'], 1],
+    [
+      'a thought and a finish with a text',
+      [role, thought, finish('length', { content: 'x' })],
+      ['empty', 'output', 'finish'],
+      2
+    ],
+    ['a finish with no content', [role, text, finish('stop', { content: '' })], ['empty', 'output', 'finish'], 1]
+  ])('%s are not parsed', (_what, events, kinds, outputEvents) => {
+    readAll([role, text, finish('stop')])
+    readAll([role, text, finish('length')])
+    const parse = vi.spyOn(JSON, 'parse')
+    const { kinds: read, reader } = readAll(events)
+    expect([read, reader.outputEvents, parse.mock.calls.length]).toEqual([kinds, outputEvents, 0])
+    parse.mockRestore()
+  })
+
+  it.each([
+    ['an abort', finish('abort'), 'finish', 'abort'],
+    ['an error', finish('error'), 'finish', 'error'],
+    ['a stop at a text of the client', finish('stop', {}, 'END'), 'finish', 'stop'],
+    [
+      'a role with a text',
+      chunk({ role: 'assistant', content: 'x' }, { finish_reason: null, token_ids: null }),
+      'output',
+      undefined
+    ],
+    ['an empty text', chunk({ content: '' }, { finish_reason: null, token_ids: null }), 'empty', undefined],
+    [
+      'a tool call',
+      chunk({ tool_calls: [{ index: 0 }] }, { finish_reason: null, token_ids: null }),
+      'output',
+      undefined
+    ],
+    ['no tool call', chunk({ tool_calls: [] }, { finish_reason: null, token_ids: null }), 'empty', undefined],
+    ['nothing', chunk({ content: null, reasoning: null }, { finish_reason: null, token_ids: null }), 'empty', undefined]
+  ])('%s is still what it is', (_what, event, kind, reason) => {
+    for (let round = 0; round < 2; round++) {
+      readAll([role, text, finish('stop')])
+      const { kinds, reader } = readAll([event])
+      expect([kinds[0], reader.finishReason]).toEqual([kind, reason])
+    }
   })
 })
