@@ -1,45 +1,28 @@
-import { EventSource } from 'eventsource'
+// Streams of their own: how one begins, how it ends, and how much there may be of them.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { chat, eventsOf, jsonOf, openChat, textOf } from '../helpers/client.ts'
-import { startCuttingProxy } from '../helpers/cutting-proxy.ts'
-import { seeded } from '../helpers/fakes.ts'
-import { KEY, MODEL, SMALL_KEY, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
-import { beginStream, idOf, postStream, readInPieces, visit } from '../helpers/streams.ts'
-
-const BIG = { maxModelLen: 100_000, kvBlocks: 100_000 }
-const LONG = { max_tokens: 50_000, ignore_eos: true }
-const SHORT = { max_tokens: 120, ignore_eos: true }
+import { chat, jsonOf, LONG, textOf } from '../helpers/client.ts'
+import { KEY, MODEL, ROOMY, SMALL_KEY, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
+import {
+  beginStream,
+  idOf,
+  listen,
+  owner,
+  postStream,
+  readInPieces,
+  remove,
+  runningStreams,
+  SHORT,
+  visit,
+  withoutId
+} from '../helpers/streams.ts'
 
 let gateway: TestGateway
 const engine = () => gateway.engines[0] as TestGateway['engines'][number]
 beforeAll(async () => {
-  gateway = await startGateway({ engines: [BIG], config: { streams: { retryMs: 100 } } })
+  gateway = await startGateway({ engines: [ROOMY], config: { streams: { retryMs: 100 } } })
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
 beforeEach(() => engine().setFaults([]))
-
-/** A character of base64url that is not the last one of `text`. */
-const otherDigit = (text: string) => text.slice(0, -1) + (text.endsWith('A') ? 'B' : 'A')
-const withoutId = (event: string) => event.replace(/^id: \d+\n/m, '')
-const owner = { authorization: `Bearer ${KEY}` }
-const running = () => gateway.metric('sluice_streams', { state: 'running' })
-const remove = (address: string, url: string, headers: Record<string, string> = {}) =>
-  fetch(`${address}${url}`, { method: 'DELETE', headers })
-
-/** What a browser's EventSource is told of a stream until it is told that there is nothing more. */
-function listen(url: string): Promise<{ data: string[]; ids: string[]; closedBy: number | undefined }> {
-  return new Promise((resolve) => {
-    const [data, ids]: string[][] = [[], []]
-    const source = new EventSource(url)
-    source.onmessage = (event) => {
-      data?.push(event.data)
-      ids?.push(event.lastEventId)
-    }
-    source.onerror = (error) => {
-      if (source.readyState === EventSource.CLOSED) resolve({ data: data ?? [], ids: ids ?? [], closedBy: error.code })
-    }
-  })
-}
 
 describe('a stream that is begun', () => {
   it('gets an id nobody can guess, a signed URL that expires, and never the same twice', async () => {
@@ -101,7 +84,7 @@ describe('a stream that is begun', () => {
     const { events } = await reader
     expect(events.at(-1)).toMatch(/^event: error\ndata: .*"code":"stream_cancelled".*\nid: \d+\n\n$/)
     expect(events.join('')).not.toContain('[DONE]')
-    await until('nothing runs', async () => (await running()) === 0)
+    await until('nothing runs', async () => (await runningStreams(gateway)) === 0)
   })
 
   it('takes a key as Anthropic’s clients send it', async () => {
@@ -145,7 +128,7 @@ describe('a stream that is begun', () => {
   })
 
   it('has the status of its refusal when no engine takes it, and leaves nothing behind', async () => {
-    await using narrow = await startGateway({ engines: [BIG], pool: { maxActivePerEngine: 1, maxQueued: 0 } })
+    await using narrow = await startGateway({ engines: [ROOMY], pool: { maxActivePerEngine: 1, maxQueued: 0 } })
     await beginStream(narrow.address, { body: LONG })
     const response = await postStream(narrow.address, { body: SHORT })
     expect([response.status, response.headers.get('retry-after')]).toEqual([429, '2'])
@@ -159,89 +142,6 @@ describe('a stream that is begun', () => {
     const { events } = await visit(gateway.address, url)
     expect(events.at(-2)).toContain('"code":"upstream_error"')
     expect(events.at(-1)).toMatch(/^data: \[DONE\]\nid: \d+\n\n$/)
-  })
-})
-
-describe('a reader that is cut', () => {
-  it('gets every byte once, wherever the cuts are', async () => {
-    const random = seeded(7)
-    for (let round = 0; round < 12; round++) {
-      const requests = engine().stats.requests
-      const { url } = await beginStream(gateway.address, { body: SHORT })
-      const pieces = await readInPieces(
-        () => gateway.address,
-        url,
-        () => 400 + Math.floor(random() * 6_000)
-      )
-      expect(pieces.visits).toBeGreaterThan(4)
-      const whole = await visit(gateway.address, url)
-      expect(pieces.events.join('')).toBe(whole.events.join(''))
-      expect(engine().stats.requests).toBe(requests + 1)
-    }
-  })
-
-  it('comes back by itself as an EventSource, over a path that breaks, and is told everything once', async () => {
-    const random = seeded(3)
-    await using path = await startCuttingProxy(gateway.address, () => 500 + Math.floor(random() * 8_000))
-    const { url } = await beginStream(gateway.address, { body: SHORT })
-    const { data, ids, closedBy } = await listen(path.address + url)
-    expect(path.cuts()).toBeGreaterThan(3)
-    expect(closedBy).toBe(204)
-    expect(ids).toEqual(ids.map((_, index) => String(index + 1)))
-    const whole = await visit(gateway.address, url)
-    expect(eventsOf(whole.events.map(withoutId).join(''))).toEqual(data)
-  })
-
-  it('may name the last event in the URL, and the header counts more', async () => {
-    const { url } = await beginStream(gateway.address, { body: SHORT })
-    const whole = (await visit(gateway.address, url)).events
-    expect((await visit(gateway.address, `${url}&last_event_id=7`)).events).toEqual(whole.slice(7))
-    expect((await visit(gateway.address, `${url}&last_event_id=7`, { after: '9' })).events).toEqual(whole.slice(9))
-    expect((await visit(gateway.address, url, { after: 'x' })).status).toBe(400)
-  })
-
-  it('has a head that no proxy buffers, and a retry that is configured', async () => {
-    const { url } = await beginStream(gateway.address, { body: SHORT })
-    const response = await fetch(gateway.address + url)
-    expect(response.headers.get('content-type')).toBe('text/event-stream')
-    expect(response.headers.get('x-accel-buffering')).toBe('no')
-    expect(await response.text()).toMatch(/^retry: 100\n\ndata: /)
-  })
-})
-
-describe('several readers', () => {
-  it('get the same, whenever they come, from one generation', async () => {
-    const requests = engine().stats.requests
-    const { id, url } = await beginStream(gateway.address, { body: { ...LONG, max_tokens: 400 } })
-    const early = [visit(gateway.address, url), visit(gateway.address, url)]
-    await visit(gateway.address, url, { cutAt: 5_000 })
-    const late = [visit(gateway.address, url), visit(gateway.address, `/v1/streams/${id}`, { headers: owner })]
-    const all = await Promise.all([...early, ...late])
-    for (const { events } of all) expect(events).toEqual(all[0]?.events)
-    expect(all[0]?.events.length).toBeGreaterThan(400)
-    expect(engine().stats.requests).toBe(requests + 1)
-  })
-
-  it('that stop reading hold up neither the engine nor the others, and miss nothing', async () => {
-    const { url } = await beginStream(gateway.address, { body: { ...LONG, max_tokens: 300 } })
-    const held = await fetch(gateway.address + url)
-    const { events } = await visit(gateway.address, url)
-    expect(events.at(-1)).toContain('[DONE]')
-    expect(await held.text()).toBe(`retry: 100\n\n${events.join('')}`)
-  })
-
-  it('are at most as many as is configured', async () => {
-    await using narrow = await startGateway({ engines: [BIG], config: { streams: { maxViewers: 2 } } })
-    const { url } = await beginStream(narrow.address, { body: LONG })
-    const [first, second] = [new AbortController(), new AbortController()]
-    await fetch(narrow.address + url, { signal: first.signal })
-    await fetch(narrow.address + url, { signal: second.signal })
-    const third = await fetch(narrow.address + url)
-    expect([third.status, (await jsonOf(third)).error.code]).toEqual([429, 'too_many_viewers'])
-    first.abort()
-    await until('one has left', async () => (await narrow.metric('sluice_stream_viewers')) === 1)
-    expect((await fetch(narrow.address + url, { signal: second.signal })).status).toBe(200)
-    second.abort()
   })
 })
 
@@ -261,7 +161,7 @@ describe('the end of an answer', () => {
   })
 
   it('comes when nobody has watched for the grace time, and not while readers come and go', async () => {
-    await using quick = await startGateway({ engines: [BIG], config: { streams: { replayGraceMs: 1_000 } } })
+    await using quick = await startGateway({ engines: [ROOMY], config: { streams: { replayGraceMs: 1_000 } } })
     const stats = () => (quick.engines[0] as TestGateway['engines'][number]).stats
     const { url } = await beginStream(quick.address, { body: LONG })
     let last: string | undefined
@@ -280,7 +180,7 @@ describe('the end of an answer', () => {
   })
 
   it('is kept for the retention time', async () => {
-    await using quick = await startGateway({ engines: [BIG], config: { streams: { retentionMs: 1_000 } } })
+    await using quick = await startGateway({ engines: [ROOMY], config: { streams: { retentionMs: 1_000 } } })
     const { url } = await beginStream(quick.address, { body: SHORT })
     const { events } = await visit(quick.address, url)
     expect((await visit(quick.address, url)).events).toEqual(events)
@@ -289,74 +189,10 @@ describe('the end of an answer', () => {
   })
 })
 
-describe('a stream is closed to others', () => {
-  it.each<[title: string, change: (url: string, id: string) => string]>([
-    ['without a signature', (_url, id) => `/v1/streams/${id}`],
-    ['with another signature', (url) => url.replace(/signature=./, otherDigit)],
-    ['with a later end', (url) => url.replace(/expires=\d/, 'expires=9')],
-    ['with a cut signature', (url) => url.slice(0, -8)],
-    [
-      'with the signature of another stream',
-      (url, id) =>
-        url.replace(
-          id,
-          id.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'))
-        )
-    ],
-    ['with a second signature', (url) => `${url}&signature=AAAA`]
-  ])('%s', async (_title, change) => {
-    const { id, url } = await beginStream(gateway.address, { body: SHORT })
-    const changed = gateway.address + change(url, id)
-    for (const method of ['GET', 'DELETE']) {
-      const response = await fetch(changed, { method })
-      expect([response.status, (await jsonOf(response)).error.code]).toEqual([403, 'invalid_stream_url'])
-    }
-  })
-
-  it('once its URL has expired, but for its key', async () => {
-    await using brief = await startGateway({ engines: [BIG], config: { streams: { urlMs: 1_000 } } })
-    const { id, url } = await beginStream(brief.address, { body: SHORT })
-    expect((await visit(brief.address, url)).status).toBe(200)
-    await until('the URL expires', async () => (await visit(brief.address, url)).status === 403)
-    expect((await visit(brief.address, `/v1/streams/${id}`, { headers: owner })).status).toBe(200)
-  })
-
-  it('when they have another key, or none that is known', async () => {
-    const { id, url } = await beginStream(gateway.address, { body: SHORT })
-    const status = async (key: string, path: string) =>
-      (await visit(gateway.address, path, { headers: { authorization: `Bearer ${key}` } })).status
-    expect(await status(SMALL_KEY, `/v1/streams/${id}`)).toBe(404)
-    expect(await status(SMALL_KEY, url)).toBe(404)
-    expect(await status('sk-wrong', `/v1/streams/${id}`)).toBe(401)
-    expect((await remove(gateway.address, `/v1/streams/${id}`, { authorization: `Bearer ${SMALL_KEY}` })).status).toBe(
-      404
-    )
-    expect(await status(KEY, `/v1/streams/${id}`)).toBe(200)
-  })
-
-  it('and its signature stands in no line of the log', async () => {
-    const { url } = await beginStream(gateway.address, { body: SHORT })
-    await visit(gateway.address, url)
-    await until('it is told of', () => gateway.log.some((line) => line.message === 'view'))
-    expect(JSON.stringify(gateway.log)).not.toContain('signature')
-  })
-
-  it('but a page of an allowed origin may watch and cancel it', async () => {
-    const { url } = await beginStream(gateway.address, { body: SHORT })
-    const origin = 'https://app.example.com'
-    const watched = await fetch(gateway.address + url, { headers: { origin } })
-    expect(watched.headers.get('access-control-allow-origin')).toBe('*')
-    await watched.text()
-    const headers = { origin, 'access-control-request-method': 'DELETE' }
-    const preflight = await fetch(gateway.address + url, { method: 'OPTIONS', headers })
-    expect(preflight.headers.get('access-control-allow-methods')).toContain('DELETE')
-  })
-})
-
 describe('bounds', () => {
   it('a key has at most so many streams that run, and finished ones make room', async () => {
     const streams = { maxJournalsPerKey: 2 }
-    await using narrow = await startGateway({ engines: [BIG], config: { streams } })
+    await using narrow = await startGateway({ engines: [ROOMY], config: { streams } })
     const done = await beginStream(narrow.address, { body: SHORT })
     await visit(narrow.address, done.url)
     const [first] = [
@@ -373,13 +209,13 @@ describe('bounds', () => {
 
   it('the gateway has at most so many', async () => {
     const streams = { maxJournals: 1, maxJournalsPerKey: 1 }
-    await using narrow = await startGateway({ engines: [BIG], config: { streams } })
+    await using narrow = await startGateway({ engines: [ROOMY], config: { streams } })
     await beginStream(narrow.address, { body: LONG })
     expect((await postStream(narrow.address, { key: SMALL_KEY, body: SHORT })).status).toBe(429)
   })
 
   it('a stream that outgrows its journal goes on for who reads it, and tells who comes back too late', async () => {
-    await using small = await startGateway({ engines: [BIG], config: { streams: { maxEvents: 50 } } })
+    await using small = await startGateway({ engines: [ROOMY], config: { streams: { maxEvents: 50 } } })
     const { url } = await beginStream(small.address, { body: SHORT })
     const { events } = await visit(small.address, url)
     expect(events.length).toBeGreaterThan(SHORT.max_tokens)
@@ -390,73 +226,13 @@ describe('bounds', () => {
 
   it('all journals together stay within their memory', async () => {
     const streams = { maxBytes: 65_536, maxTotalBytes: 100_000 }
-    await using small = await startGateway({ engines: [BIG], config: { streams } })
+    await using small = await startGateway({ engines: [ROOMY], config: { streams } })
     const urls = await Promise.all(
       Array.from({ length: 6 }, async () => (await beginStream(small.address, { body: SHORT })).url)
     )
     const visits = await Promise.all(urls.map((url) => visit(small.address, url)))
     for (const { events } of visits) expect(events.at(-1)).toContain('[DONE]')
     expect(await small.metric('sluice_stream_journal_bytes')).toBeLessThanOrEqual(100_000)
-  })
-})
-
-describe('a POST that asks for it', () => {
-  const resumable = (body: object, headers: object = {}) => ({
-    body: { ...body, stream: true },
-    headers: { 'x-sluice-resumable': '1', ...headers }
-  })
-
-  it('has numbered events, and is resumed after its connection was cut, by the same generation', async () => {
-    const requests = engine().stats.requests
-    const open = openChat(gateway.address, resumable({ ...SHORT, max_tokens: 300 }))
-    const response = await open.head
-    const url = String(response.headers['x-sluice-stream'])
-    let text = ''
-    response.on('error', () => undefined)
-    await new Promise<void>((resolve) =>
-      response.on('data', (bytes) => {
-        text += bytes
-        if (text.length > 10_000) resolve()
-      })
-    )
-    open.leave()
-    const had = text.slice(0, text.lastIndexOf('\n\n') + 2).split(/(?<=\n\n)/)
-    const rest = await visit(gateway.address, url, { after: idOf(had.at(-1)) })
-    const whole = await visit(gateway.address, url)
-    expect(had.join('') + rest.events.join('')).toBe(whole.events.join(''))
-    expect(engine().stats.requests).toBe(requests + 1)
-  })
-
-  it('is refused with a status, as without', async () => {
-    engine().setFaults([{ kind: 'status', status: 400 }])
-    const response = await chat(gateway.address, resumable(SHORT))
-    expect(response.status).toBe(400)
-    expect((await jsonOf(response)).error.code).toBe('engine_refused')
-  })
-
-  it('is refused and counted when there are too many streams', async () => {
-    const streams = { maxJournals: 1, maxJournalsPerKey: 1 }
-    await using narrow = await startGateway({ engines: [BIG], config: { streams } })
-    await beginStream(narrow.address, { body: LONG })
-    const response = await chat(narrow.address, resumable(SHORT))
-    expect([response.status, (await jsonOf(response)).error.code]).toEqual([429, 'too_many_streams'])
-    expect(await narrow.metric('sluice_refusals_total', { code: 'too_many_streams' })).toBe(1)
-  })
-
-  it('shows the figures of its stream where it asked for them', async () => {
-    const text = await (await chat(gateway.address, resumable(SHORT, { 'x-sluice-timing': '1' }))).text()
-    expect(text).toMatch(
-      /\n\n: sluice ttft_ms=[\d.]+ tokens=120 tokens_per_second=[\d.]+\ndata: \[DONE\]\nid: \d+\n\n$/
-    )
-  })
-
-  it('without the header, or without a stream, is what it always was', async () => {
-    const plain = await chat(gateway.address, { body: { ...SHORT, stream: true } })
-    expect(plain.headers.get('x-sluice-stream')).toBeNull()
-    expect(await plain.text()).not.toMatch(/^id:/m)
-    const whole = await chat(gateway.address, { body: SHORT, headers: { 'x-sluice-resumable': '1' } })
-    expect((await jsonOf(whole)).object).toBe('chat.completion')
-    await until('nothing runs', async () => (await running()) === 0)
   })
 })
 

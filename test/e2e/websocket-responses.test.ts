@@ -2,37 +2,13 @@
 import OpenAI from 'openai'
 import { ResponsesWS } from 'openai/resources/responses/ws'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { KEY, MODEL, startBy, startGateway, type TestGateway, until, WAYS } from '../helpers/gateway.ts'
-import { type ScriptedEngine, startScriptedEngine, streamResponse } from '../helpers/scripted-engine.ts'
-import { type Talk, talkTo } from '../helpers/websocket.ts'
+import { KEY, MODEL, ROOMY, startBy, startGateway, type TestGateway, until, WAYS } from '../helpers/gateway.ts'
+import { closeTalks, type Talk } from '../helpers/websocket.ts'
+import { createResponse, ended, talkOfResponses } from '../helpers/websocket-responses.ts'
 
-const ROOMY = { maxModelLen: 100_000, kvBlocks: 100_000 }
-const create = (more: Record<string, unknown> = {}) => ({
-  type: 'response.create',
-  model: MODEL,
-  input: 'Tell me of rivers.',
-  ...more
-})
 const LONG = { max_output_tokens: 50_000, ignore_eos: true }
 
-const talks: Talk[] = []
-async function talk(gateway: TestGateway): Promise<Talk> {
-  const opened = await talkTo(gateway.address, { path: '/v1/responses' })
-  talks.push(opened)
-  return opened
-}
-afterEach(() => {
-  for (const { socket } of talks.splice(0)) socket.terminate()
-})
-
-const ENDINGS = ['response.completed', 'response.incomplete']
-
-/** Waits for so many responses of a lane to have ended, and gives the last. */
-async function ended({ heard }: Talk, lane: string | undefined, count = 1): Promise<Talk['heard'][number]> {
-  const endings = () => heard.filter(({ type, stream_id }) => ENDINGS.includes(type) && stream_id === lane)
-  await until(`${count} responses have ended`, () => endings().length >= count)
-  return endings()[count - 1].response
-}
+afterEach(closeTalks)
 
 const deltas = ({ heard }: Talk, lane: string | undefined) =>
   heard.filter(({ type, stream_id }) => type === 'response.output_text.delta' && stream_id === lane)
@@ -137,9 +113,9 @@ describe('lanes', () => {
   const engine = () => gateway.engines[0] as TestGateway['engines'][number]
 
   it('run beside each other, and one after the other within', async () => {
-    const ours = await talk(gateway)
+    const ours = await talkOfResponses(gateway)
     const tokens = { max_output_tokens: 40, ignore_eos: true }
-    for (const stream_id of ['a', 'a', 'b', undefined]) ours.say(create({ stream_id, ...tokens }))
+    for (const stream_id of ['a', 'a', 'b', undefined]) ours.say(createResponse({ stream_id, ...tokens }))
     await ended(ours, 'a', 2)
     await ended(ours, 'b')
     await ended(ours, undefined)
@@ -157,34 +133,34 @@ describe('lanes', () => {
   })
 
   it('number their events from 0', async () => {
-    const ours = await talk(gateway)
-    ours.say(create({ max_output_tokens: 5 }))
+    const ours = await talkOfResponses(gateway)
+    ours.say(createResponse({ max_output_tokens: 5 }))
     await ended(ours, undefined)
     expect(ours.heard.map(({ sequence_number }) => sequence_number)).toEqual(ours.heard.map((_, index) => index))
   })
 
   it('are 32 by name at most, and the default lane beside them', async () => {
-    const ours = await talk(gateway)
-    for (let i = 0; i < 33; i++) ours.say(create({ stream_id: `lane-${i}`, max_output_tokens: 1 }))
+    const ours = await talkOfResponses(gateway)
+    for (let i = 0; i < 33; i++) ours.say(createResponse({ stream_id: `lane-${i}`, max_output_tokens: 1 }))
     expect(await ours.hear({ type: 'error' })).toMatchObject({
       status: 400,
       stream_id: 'lane-32',
       error: { code: 'websocket_stream_limit_reached', param: 'stream_id' }
     })
-    ours.say(create({ max_output_tokens: 1 }))
-    ours.say(create({ stream_id: 'lane-0', max_output_tokens: 1 }))
+    ours.say(createResponse({ max_output_tokens: 1 }))
+    ours.say(createResponse({ stream_id: 'lane-0', max_output_tokens: 1 }))
     await ended(ours, undefined)
     await ended(ours, 'lane-0', 2)
   })
 
   it('wait for a place when 16 run, and for no more than 64 requests', async () => {
-    const ours = await talk(gateway)
-    for (let i = 0; i < 17; i++) ours.say(create({ stream_id: `lane-${i}`, ...LONG }))
+    const ours = await talkOfResponses(gateway)
+    for (let i = 0; i < 17; i++) ours.say(createResponse({ stream_id: `lane-${i}`, ...LONG }))
     await until('16 run', () => engine().stats.running === 16)
     expect(deltas(ours, 'lane-16')).toEqual([])
-    for (let i = 0; i < 24; i++) ours.say(create({ stream_id: 'lane-0' }))
+    for (let i = 0; i < 24; i++) ours.say(createResponse({ stream_id: 'lane-0' }))
     await new Promise((go) => setTimeout(go, 1_000))
-    for (let i = 0; i < 40; i++) ours.say(create({ stream_id: 'lane-0' }))
+    for (let i = 0; i < 40; i++) ours.say(createResponse({ stream_id: 'lane-0' }))
     expect(await ours.hear({ type: 'error' })).toMatchObject({ status: 429, error: { code: 'too_many_streams' } })
     ours.say({ type: 'response.cancel', stream_id: 'lane-1' })
     await until('the 17th runs', () => deltas(ours, 'lane-16').length > 0)
@@ -194,18 +170,18 @@ describe('lanes', () => {
   })
 
   it.each(['', 'a b', 'x'.repeat(257), 7, null])('can’t be called %j', async (stream_id) => {
-    const ours = await talk(gateway)
-    ours.say(create({ stream_id }))
+    const ours = await talkOfResponses(gateway)
+    ours.say(createResponse({ stream_id }))
     const refused = await ours.hear({ type: 'error' })
     expect(refused).toMatchObject({ status: 400, error: { code: 'invalid_stream_id', param: 'stream_id' } })
     expect(refused.stream_id).toBeUndefined()
   })
 
   it('are broken off by response.cancel, which frees the engine and leaves the lane to the next request', async () => {
-    const ours = await talk(gateway)
+    const ours = await talkOfResponses(gateway)
     const aborted = engine().stats.aborted
-    ours.say(create({ stream_id: 'a', ...LONG }))
-    ours.say(create({ stream_id: 'a', max_output_tokens: 2 }))
+    ours.say(createResponse({ stream_id: 'a', ...LONG }))
+    ours.say(createResponse({ stream_id: 'a', max_output_tokens: 2 }))
     await ours.hear({ type: 'response.output_text.delta', stream_id: 'a' })
     ours.say({ type: 'response.cancel', stream_id: 'a' })
     const first = await ended(ours, 'a')
@@ -229,22 +205,26 @@ describe('an event that is wrong', () => {
     ['no JSON', '{', { status: 400, error: { code: 'invalid_json' } }],
     ['another type', { type: 'session.update' }, { error: { code: 'invalid_request', param: 'type' } }],
     ['no model', { type: 'response.create', input: 'Hello' }, { error: { param: 'model' } }],
-    ['a background', create({ background: true }), { error: { param: 'background' } }],
-    ['a conversation', create({ conversation: 'conv_1' }), { error: { param: 'conversation' } }],
-    ['no stream', create({ stream: false }), { error: { param: 'stream' } }],
-    ['a number for an id', create({ previous_response_id: 7 }), { error: { param: 'previous_response_id' } }],
-    ['nobody’s id', create({ previous_response_id: 'resp_x' }), { error: { code: 'previous_response_not_found' } }],
-    ['a limit of nothing', create({ max_output_tokens: 0 }), { error: { param: 'max_output_tokens' } }]
+    ['a background', createResponse({ background: true }), { error: { param: 'background' } }],
+    ['a conversation', createResponse({ conversation: 'conv_1' }), { error: { param: 'conversation' } }],
+    ['no stream', createResponse({ stream: false }), { error: { param: 'stream' } }],
+    ['a number for an id', createResponse({ previous_response_id: 7 }), { error: { param: 'previous_response_id' } }],
+    [
+      'nobody’s id',
+      createResponse({ previous_response_id: 'resp_x' }),
+      { error: { code: 'previous_response_not_found' } }
+    ],
+    ['a limit of nothing', createResponse({ max_output_tokens: 0 }), { error: { param: 'max_output_tokens' } }]
   ])('by %s gets an error event', async (_what, event, expected) => {
-    const ours = await talk(gateway)
+    const ours = await talkOfResponses(gateway)
     ours.say(event)
     expect(await ours.hear({ type: 'error' })).toMatchObject({ status: 400, ...expected })
-    ours.say(create({ max_output_tokens: 1 }))
+    ours.say(createResponse({ max_output_tokens: 1 }))
     await ended(ours, undefined)
   })
 
   it('is none where it steers: the input comes back, as from a model that can’t be steered', async () => {
-    const ours = await talk(gateway)
+    const ours = await talkOfResponses(gateway)
     ours.say({ type: 'response.steer', previous_response_id: 'resp_1', input: 'Shorter!' })
     expect(await ours.hear({ type: 'response.steer.failed' })).toMatchObject({
       steer: { previous_response_id: 'resp_1', input: 'Shorter!' },
@@ -256,7 +236,7 @@ describe('an event that is wrong', () => {
 describe('a peer that steers and does not read', () => {
   it('gets no input back while much waits to leave, so that nothing piles up', async () => {
     await using gateway = await startGateway({ engines: [ROOMY] })
-    const ours = await talk(gateway)
+    const ours = await talkOfResponses(gateway)
     ours.socket.pause()
     for (let i = 0; i < 40; i++) ours.say({ type: 'response.steer', input: 'x'.repeat(1_048_576) })
     await until('everything has been taken', () => ours.socket.bufferedAmount === 0)
@@ -264,124 +244,5 @@ describe('a peer that steers and does not read', () => {
     await until('everything is answered', () => ours.heard.length === 40)
     expect(ours.heard.filter(({ type }) => type === 'response.steer.failed').length).toBeLessThan(30)
     expect(ours.heard.at(-1)).toMatchObject({ type: 'error', status: 400, error: { param: 'type' } })
-  })
-})
-
-/** An engine that tells what it was asked, and answers as it is told. */
-describe('what an engine is sent', () => {
-  let engine: ScriptedEngine
-  let gateway: TestGateway
-  let failing = false
-  const output = [
-    { id: 'msg_1', type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'Yes, "so".' }] }
-  ]
-  beforeAll(async () => {
-    let answers = 0
-    engine = await startScriptedEngine(({ socket }) => {
-      const response = {
-        id: `resp_${++answers}`,
-        status: 'completed',
-        output,
-        usage: { input_tokens: 1, output_tokens: 2 }
-      }
-      const event = (type: string, more: object) => `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`
-      const payload = failing
-        ? event('response.output_text.delta', { delta: 'Y' })
-        : event('response.created', { response: { id: response.id } }) +
-          event('response.output_text.delta', { delta: 'says "response.completed"' }) +
-          event('response.completed', { response })
-      socket.write(streamResponse(payload))
-    })
-    gateway = await startGateway({ engines: [], urls: [engine.url], config: { websocket: { historyBytes: 2_000 } } })
-  })
-  afterAll(async () => {
-    await gateway[Symbol.asyncDispose]()
-    await engine[Symbol.asyncDispose]()
-  })
-  const sent = () => engine.requests.at(-1)?.body
-
-  it('is the event without what is of the WebSocket', async () => {
-    const ours = await talk(gateway)
-    ours.say(create({ stream_id: 'a', temperature: 0.5, instructions: 'Be brief.' }))
-    await ended(ours, 'a')
-    expect(sent()).toEqual({
-      model: MODEL,
-      input: 'Tell me of rivers.',
-      temperature: 0.5,
-      instructions: 'Be brief.',
-      stream: true,
-      store: false,
-      max_output_tokens: 100_000
-    })
-  })
-
-  it('is everything that was said before, and then what is new, whichever lane goes on from it', async () => {
-    const ours = await talk(gateway)
-    const user = (content: string) => ({ type: 'message', role: 'user', content })
-    ours.say(create({ stream_id: 'a', input: 'One "quoted"' }))
-    const { id } = await ended(ours, 'a')
-    const more = [{ type: 'function_call_output', call_id: 'c', output: '1.50' }]
-    ours.say(create({ stream_id: 'a', previous_response_id: id, input: more }))
-    const next = await ended(ours, 'a', 2)
-    expect(sent().input).toEqual([user('One "quoted"'), ...output, ...more])
-    ours.say(create({ stream_id: 'b', previous_response_id: next.id, input: 'Fork' }))
-    await ended(ours, 'b')
-    expect(sent().input).toEqual([user('One "quoted"'), ...output, ...more, ...output, user('Fork')])
-    // a lane keeps its newest only
-    ours.say(create({ stream_id: 'a', previous_response_id: id }))
-    expect(await ours.hear({ type: 'error' })).toMatchObject({ error: { code: 'previous_response_not_found' } })
-  })
-
-  it('is nothing for a response that only prepares, and its input once the next one goes on from it', async () => {
-    const ours = await talk(gateway)
-    const before = engine.requests.length
-    ours.say(create({ generate: false, input: [{ role: 'user', content: 'Prepared' }] }))
-    const { id, status, output: none } = await ended(ours, undefined)
-    expect([status, none]).toEqual(['completed', []])
-    expect(ours.heard.map(({ type }) => type)).toEqual([
-      'response.created',
-      'response.in_progress',
-      'response.completed'
-    ])
-    expect(engine.requests.length).toBe(before)
-    ours.say(create({ previous_response_id: id, input: [] }))
-    await ended(ours, undefined, 2)
-    expect(sent().input).toEqual([{ role: 'user', content: 'Prepared' }])
-  })
-
-  it('is never what another connection said', async () => {
-    const [ours, others] = [await talk(gateway), await talk(gateway)]
-    ours.say(create())
-    const { id } = await ended(ours, undefined)
-    others.say(create({ previous_response_id: id }))
-    expect(await others.hear({ type: 'error' })).toMatchObject({ error: { code: 'previous_response_not_found' } })
-  })
-
-  it('is forgotten by the lane that failed to go on from it, and not by the lane that it is of', async () => {
-    const ours = await talk(gateway)
-    ours.say(create({ stream_id: 'a' }))
-    const { id } = await ended(ours, 'a')
-    failing = true
-    ours.say(create({ stream_id: 'fork', previous_response_id: id }))
-    expect(await ours.hear({ type: 'error', stream_id: 'fork' })).toMatchObject({ error: { code: 'upstream_error' } })
-    ours.say(create({ stream_id: 'a', previous_response_id: id }))
-    expect(await ours.hear({ type: 'error', stream_id: 'a' })).toMatchObject({ error: { code: 'upstream_error' } })
-    failing = false
-    ours.say(create({ stream_id: 'c', previous_response_id: id }))
-    expect(await ours.hear({ type: 'error', stream_id: 'c' })).toMatchObject({
-      error: { code: 'previous_response_not_found' }
-    })
-  })
-
-  it('is bounded: what was said longest ago is forgotten first', async () => {
-    const ours = await talk(gateway)
-    ours.say(create({ stream_id: 'old', input: 'x'.repeat(900) }))
-    const old = await ended(ours, 'old')
-    ours.say(create({ stream_id: 'new', input: 'y'.repeat(900) }))
-    const young = await ended(ours, 'new')
-    ours.say(create({ stream_id: 'old', previous_response_id: old.id }))
-    expect(await ours.hear({ type: 'error' })).toMatchObject({ error: { code: 'previous_response_not_found' } })
-    ours.say(create({ stream_id: 'new', previous_response_id: young.id }))
-    await ended(ours, 'new', 2)
   })
 })

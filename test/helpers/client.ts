@@ -15,6 +15,9 @@ export const chatBody = (more: Record<string, unknown> = {}) => ({
   ...more
 })
 
+/** Fields of a chat request whose answer goes on until somebody ends it. */
+export const LONG = { max_tokens: 50_000, ignore_eos: true }
+
 /** Sends a chat request by `fetch`. */
 export function chat(address: string, options: ChatOptions = {}): Promise<Response> {
   return fetch(`${address}${options.path ?? '/v1/chat/completions'}`, {

@@ -40,6 +40,9 @@ export interface TestGateway extends AsyncDisposable {
 /** A pace at which a test is quick and each token still comes on its own. */
 export const QUICK = { prefillOverheadMs: 2, prefillPerTokenMs: 0, interTokenMs: 2 }
 
+/** An engine that has room for answers that are long, and for many of them. */
+export const ROOMY = { maxModelLen: 100_000, kvBlocks: 100_000 }
+
 export type TestOptions = {
   readonly engines?: Partial<SimOptions>[]
   /** Engines of the test's own, besides the simulated ones. */
@@ -133,6 +136,13 @@ export async function startGateway(options: TestOptions = {}): Promise<TestGatew
       await Promise.all(engines.map((engine) => engine.close()))
     }
   }
+}
+
+/** Everything that requests take has been given back: the engine, the slots, the leases. */
+export async function expectNothingLeft(gateway: TestGateway): Promise<void> {
+  await until('the engine runs nothing', () => gateway.engines[0]?.stats.running === 0)
+  await until('no slot is held', async () => (await gateway.metric('sluice_active_requests')) === 0)
+  await until('no lease is held', async () => (await gateway.metric('sluice_engine_in_flight_requests')) === 0)
 }
 
 export async function readMetric(address: string, name: string, labels: Record<string, string> = {}): Promise<number> {

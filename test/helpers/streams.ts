@@ -1,7 +1,14 @@
 // Clients of resumable streams: they begin one, read it raw, leave in the middle, and come back where they were.
 import { type ClientRequest, request } from 'node:http'
+import { EventSource } from 'eventsource'
 import { chatBody, jsonOf } from './client.ts'
-import { KEY } from './gateway.ts'
+import { KEY, type TestGateway } from './gateway.ts'
+
+/** Fields of a chat request whose answer is soon over. */
+export const SHORT = { max_tokens: 120, ignore_eos: true }
+
+/** The headers of who began the streams. */
+export const owner = { authorization: `Bearer ${KEY}` }
 
 export interface Begun {
   readonly id: string
@@ -32,6 +39,29 @@ export async function beginStream(address: string, options: StreamRequest = {}):
   const response = await postStream(address, options)
   if (response.status !== 201) throw new Error(`${response.status} ${await response.text()}`)
   return jsonOf(response)
+}
+
+/** Cancels a stream. */
+export const remove = (address: string, url: string, headers: Record<string, string> = {}): Promise<Response> =>
+  fetch(`${address}${url}`, { method: 'DELETE', headers })
+
+/** How many streams a gateway has that still run. */
+export const runningStreams = (gateway: TestGateway): Promise<number> =>
+  gateway.metric('sluice_streams', { state: 'running' })
+
+/** What a browser's EventSource is told of a stream until it is told that there is nothing more. */
+export function listen(url: string): Promise<{ data: string[]; ids: string[]; closedBy: number | undefined }> {
+  return new Promise((resolve) => {
+    const [data, ids]: string[][] = [[], []]
+    const source = new EventSource(url)
+    source.onmessage = (event) => {
+      data?.push(event.data)
+      ids?.push(event.lastEventId)
+    }
+    source.onerror = (error) => {
+      if (source.readyState === EventSource.CLOSED) resolve({ data: data ?? [], ids: ids ?? [], closedBy: error.code })
+    }
+  })
 }
 
 export interface Visit {
@@ -80,6 +110,9 @@ function toEvents(bytes: Buffer): string[] {
 
 /** The `id:` of an event. */
 export const idOf = (event: string | undefined): string | undefined => /^id: (\d+)$/m.exec(event ?? '')?.[1]
+
+/** An event as it comes where events have no numbers. */
+export const withoutId = (event: string): string => event.replace(/^id: \d+\n/m, '')
 
 /** Reads a stream in as many visits as it takes, each cut after `nextCut` bytes, by way of `addressOf(visit)`. */
 export async function readInPieces(

@@ -1,7 +1,7 @@
 // A WebSocket client that keeps what it hears: for tests that speak a protocol by hand, and break it.
 import { type ClientOptions, WebSocket } from 'ws'
 import { chatBody } from './client.ts'
-import { KEY, until } from './gateway.ts'
+import { KEY, type TestGateway, until } from './gateway.ts'
 
 export interface TalkOptions {
   readonly path?: string
@@ -61,6 +61,20 @@ export async function talkTo(address: string, options: TalkOptions = {}): Promis
   }
 }
 
+const open: Talk[] = []
+
+/** Opens a connection to a gateway, to be closed by `closeTalks`. */
+export async function talk(gateway: TestGateway, options: TalkOptions = {}): Promise<Talk> {
+  const opened = await talkTo(gateway.address, options)
+  open.push(opened)
+  return opened
+}
+
+/** Closes every connection that `talk` opened; for `afterEach`. */
+export function closeTalks(): void {
+  for (const { socket } of open.splice(0)) socket.terminate()
+}
+
 /** Why a connection is refused: the status and the error's code. */
 export function refusalOf(address: string, options: TalkOptions): Promise<{ status: number; code: string }> {
   const socket = connect(address, options)
@@ -75,6 +89,9 @@ export function refusalOf(address: string, options: TalkOptions): Promise<{ stat
   })
 }
 
+/** The message of Sluice's own protocol that asks for a stream. */
+export const create = (id: string, more: Record<string, unknown> = {}) => ({ type: 'create', id, body: chatBody(more) })
+
 /** The text of the chunks of one stream. */
 export const textOfChunks = (heard: readonly Message[], id: string): string =>
   heard
@@ -86,7 +103,7 @@ export const textOfChunks = (heard: readonly Message[], id: string): string =>
 export async function countMoments({ socket, say, hear }: Talk, tokens: number): Promise<number> {
   const arrivedMs: number[] = []
   socket.on('message', () => arrivedMs.push(performance.now()))
-  say({ type: 'create', id: 'moments', body: chatBody({ max_tokens: tokens, ignore_eos: true }) })
+  say(create('moments', { max_tokens: tokens, ignore_eos: true }))
   await hear({ type: 'done', id: 'moments' })
   return arrivedMs.filter((ms, i) => i === 0 || ms - (arrivedMs[i - 1] ?? ms) > 3).length
 }

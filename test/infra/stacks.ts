@@ -95,6 +95,10 @@ export function synthesizedFiles(stack: StackInput, directory: string): string[]
   return synthesize(stack, directory).files
 }
 
+/** What synth tells the operator of a stack. */
+export const noticesOf = (stack: StackInput): readonly string[] =>
+  inTemporaryDirectory((directory) => synthesize(stack, directory).notices)
+
 /** Each file of objects that a stack synthesizes to, read back from the written YAML; kustomizations are left out. */
 export function filesOf(stack: StackInput): { file: string; objects: Manifest[] }[] {
   return inTemporaryDirectory((directory) =>

@@ -62,3 +62,7 @@ export function stackThrough(ingress: IngressInput, changes: Partial<RegionInput
     ]
   })
 }
+
+/** `stackThrough` the least that the controller takes, with changes. */
+export const stackFor = (controller: IngressController, changes: Partial<IngressInput> = {}): StackInput =>
+  stackThrough(ingressFor(controller, changes))
