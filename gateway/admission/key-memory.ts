@@ -2,20 +2,22 @@
 import type { Principal } from '../call.ts'
 import { createHalfSipHash } from './half-sip-hash.ts'
 
-/** The clients of a key write their header in one or two ways; beyond this somebody plays, and all are checked anew. */
-const MOST_REMEMBERED = 4_096
-
 interface Remembered {
   /** The other half of the tag. */
   readonly high: number
   readonly principal: Principal
 }
 
+/** How nearly all clients write it. Of other spellings one key has as many as its holder likes: those are checked each time. */
+const USUAL = Buffer.from('Bearer ')
+const SPACE = 0x20
+
 /**
  * Says who asks by the bytes of an `Authorization` value, from `start` to `end`; throws what `authenticate` throws.
  *
- * Only what `authenticate` has found right is remembered, under 64 bits of HalfSipHash with a secret that lives as long as
- * the process. A guess is right with a chance of 2^-52 where all places are taken, and a wrong one tells nothing.
+ * Only what `authenticate` has found right is remembered, in its usual spelling, so there are never more of them than keys:
+ * under 64 bits of HalfSipHash with a secret that lives as long as the process. A guess is right with a chance of 2^-64 a key, and a
+ * wrong one tells nothing.
  *
  * @param secret at least 8 random bytes
  */
@@ -28,12 +30,12 @@ export function createKeyMemory(
   const tag = { low: 0, high: 0 }
   return (bytes, start, end) => {
     hash(bytes, start, end, tag)
-    const known = remembered.get(tag.low)
-    if (known?.high === tag.high) return known.principal
     const { low, high } = tag
+    const known = remembered.get(low)
+    if (known?.high === high) return known.principal
     const principal = authenticate(bytes.toString('latin1', start, end))
-    if (remembered.size >= MOST_REMEMBERED) remembered.clear()
-    remembered.set(low, { high, principal })
+    const isUsual = USUAL.every((byte, i) => bytes[start + i] === byte) && bytes[start + USUAL.length] !== SPACE
+    if (isUsual) remembered.set(low, { high, principal })
     return principal
   }
 }

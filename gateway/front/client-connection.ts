@@ -101,7 +101,7 @@ export class ClientConnection implements Member, AnswerListener {
   }
 
   onData(bytes: Buffer): void {
-    // what was sent ahead comes first, even when its turn is only at the end of this tick
+    // what was sent ahead comes first, even when its turn is only in the next one of the event loop
     if (this.#phase === 'idle' && this.#unreadBytes === 0 && !this.socket.writableNeedDrain) this.#begin(bytes)
     else {
       if (this.#unread === NONE) this.#unread = []
@@ -175,8 +175,8 @@ export class ClientConnection implements Member, AnswerListener {
     this.#answered = true
     this.#enter('idle')
     if (socket.writableLength > 0) socket.setTimeout(this.#owner.style.stalledMs)
-    // not at once: whoever ends an answer is in the middle of its own work
-    if (this.#unreadBytes > 0) process.nextTick(() => this.#goOn())
+    // not at once: whoever ends an answer is in the middle of its own work, and has not given back its place in the line
+    if (this.#unreadBytes > 0) setImmediate(() => this.#goOn())
   }
 
   /** Turns to what the client has sent ahead, once it takes what it was answered: answers that nobody reads would pile up. */

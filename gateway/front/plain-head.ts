@@ -25,6 +25,8 @@ const REQUEST_LINES = (Object.keys(ENGINE_ROUTES) as EnginePath[])
 /** Half of what Node's parser takes, so that it alone decides what is too large. */
 const MAX_HEAD_BYTES = 8_192
 const MAX_FIELDS = 64
+/** The end of the last field and the empty line, which do not count. */
+const EMPTY_LINE_BYTES = 4
 /** So long a body has ten digits: none that is taken comes near. */
 const MAX_LENGTH_DIGITS = 10
 
@@ -89,7 +91,7 @@ const line = new FieldLine()
 export function readPlainHead(bytes: Buffer, maxBodyBytes: number): PlainHead | undefined {
   const asked = findRequestLine(bytes)
   if (asked === undefined) return undefined
-  const limit = Math.min(bytes.length, MAX_HEAD_BYTES)
+  const limit = Math.min(bytes.length, MAX_HEAD_BYTES + EMPTY_LINE_BYTES)
   let headers: Record<string, string> | undefined
   let seen = 0
   let bodyBytes = 0

@@ -23,6 +23,10 @@ const [TRUE, FALSE, NULL] = ['true', 'false', 'null'].map((word) => Buffer.from(
 const ESCAPABLE = new Uint8Array(256)
 for (const byte of Buffer.from('"\\/bfnrtu')) ESCAPABLE[byte] = 1
 
+/** 1 for each byte of a string that stands for itself. */
+const PLAIN = new Uint8Array(256).fill(1, SPACE)
+PLAIN[QUOTE] = PLAIN[BACKSLASH] = 0
+
 /** No request of any API nests deeper, JSON schemas of tools included; parsing a million levels takes seconds. */
 const MAX_DEPTH = 256
 /** No request of any API has more fields. */
@@ -148,10 +152,10 @@ function skipNumber(bytes: Buffer, at: number): number {
 /** As `skipValue`, of a string. Bytes that are no UTF-8 pass: they become a character that stands for none. */
 function skipString(bytes: Buffer, at: number): number {
   for (let i = at + 1; i < bytes.length; i++) {
-    const byte = bytes[i] as number
+    while (PLAIN[bytes[i] as number] === 1) i++
+    const byte = bytes[i]
     if (byte === QUOTE) return i + 1
-    if (byte < SPACE) return NO_JSON
-    if (byte !== BACKSLASH) continue
+    if (byte !== BACKSLASH) return NO_JSON
     const escaped = bytes[++i]
     if (escaped === undefined || ESCAPABLE[escaped] !== 1) return NO_JSON
     if (escaped !== LOWER_U) continue

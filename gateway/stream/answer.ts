@@ -7,7 +7,7 @@ import { type SaidUsage, toUsage, type Usage } from './usage.ts'
 const CLOSE_BRACE = 0x7d
 const COLON = 0x3a
 const QUOTE = 0x22
-const LOWER_D = 0x64
+const BACKSLASH = 0x5c
 
 /** An event larger than this is no token. */
 const MAX_EVENT_BYTES = 1_048_576
@@ -156,7 +156,7 @@ export class AnswerReader implements StreamReader {
   }
 
   /**
-   * What an event is that ends as one of another answer did: a role alone, a delta that begins with a text, or a finish.
+   * What an event is that ends as one of another answer did: a role alone, a text, or a finish, and no more than that.
    * Undefined tells nothing. A first token waits for this, and parsing takes longer than all else that it waits for here.
    */
   #glanceAtPlain(run: Buffer, start: number, end: number): EventKind | undefined {
@@ -164,8 +164,11 @@ export class AnswerReader implements StreamReader {
     const tail = findTail(run, start, end)
     const delta = tail === undefined ? -1 : findDelta(run, start, end)
     if (tail === undefined || delta === -1) return undefined
-    const isEmpty = isEmptyDelta(run, delta)
-    if (!isEmpty && !isText(run, delta)) return undefined
+    const emptyEnd = skipEmptyDelta(run, delta)
+    const isEmpty = emptyEnd !== -1
+    const deltaEnd = isEmpty ? emptyEnd : skipText(run, delta, end)
+    if (deltaEnd === -1 || !startsWith(run, deltaEnd, NO_LOGPROBS)) return undefined
+    if (deltaEnd + NO_LOGPROBS.length !== end - tail.bytes.length) return undefined
     if (!isEmpty) this.outputEvents++
     if (tail.reason !== undefined) {
       this.finishReason = tail.reason
@@ -184,31 +187,45 @@ const PLAIN_REASONS: ReadonlySet<string> = new Set(['stop', 'length', 'tool_call
 
 /** How a chunk of vLLM begins, and no error of its. */
 const CHUNK_START = Buffer.from('data: {"id":"')
-const DELTA = Buffer.from('"delta":{')
-const ROLE_ALONE = Buffer.from('"role":"assistant","content":""}')
-const NO_CONTENT = Buffer.from('"content":""}')
+/** Nothing but the id, the date and the model stands before the only choice. */
+const DELTA = Buffer.from('"choices":[{"index":0,"delta":{')
+const FOREIGN = ['"usage":', '"error":'].map((key) => Buffer.from(key))
+/** The deltas without a text, from their first field on. */
+const EMPTY_DELTAS = ['}', '"role":"assistant","content":""}', '"content":""}'].map((delta) => Buffer.from(delta))
 const ROLE = Buffer.from('"role"')
+/** Between a delta and the tail. Probabilities may be what no JSON has: whoever sends some has the first ones parsed. */
+const NO_LOGPROBS = Buffer.from(',"logprobs":null,')
 /** An id, a date and the name of a model come before the delta; a longer name has its events parsed. */
 const MOST_BYTES_BEFORE = 512
 
-/** Whether a delta has no field, no text, or nothing but the role. */
-const isEmptyDelta = (run: Buffer, at: number) =>
-  run[at] === CLOSE_BRACE || startsWith(run, at, ROLE_ALONE) || startsWith(run, at, NO_CONTENT)
-
-/** Where the first field of the delta begins; -1 where there is none near. No text of JSON holds quotes as these are. */
+/**
+ * Where the first field of the delta begins; -1 where there is none near, or something else comes before it that counts. No text
+ * of JSON holds quotes as these are.
+ */
 function findDelta(run: Buffer, start: number, end: number): number {
   const limit = Math.min(end, start + MOST_BYTES_BEFORE)
-  for (let at = start; at < limit; at++)
-    if (run[at] === QUOTE && run[at + 1] === LOWER_D && startsWith(run, at, DELTA)) return at + DELTA.length
+  for (let at = start; at < limit; at++) {
+    if (run[at] !== QUOTE) continue
+    if (startsWith(run, at, DELTA)) return at + DELTA.length
+    for (const key of FOREIGN) if (startsWith(run, at, key)) return -1
+  }
   return -1
 }
 
-/** Whether a field begins at `at` that is a text with a character in it, and not the role. */
-function isText(run: Buffer, at: number): boolean {
-  if (run[at] !== QUOTE || startsWith(run, at, ROLE)) return false
-  let end = at + 1
-  while (isNameByte(run[end])) end++
-  return run[end] === QUOTE && run[end + 1] === COLON && run[end + 2] === QUOTE && run[end + 3] !== QUOTE
+/** The index after a delta that has no field, no text, or nothing but the role; -1 where `at` is in another one. */
+function skipEmptyDelta(run: Buffer, at: number): number {
+  for (const delta of EMPTY_DELTAS) if (startsWith(run, at, delta)) return at + delta.length
+  return -1
+}
+
+/** The index after a delta whose only field is a text with a character in it, and not the role; -1 for another one. */
+function skipText(run: Buffer, at: number, end: number): number {
+  if (run[at] !== QUOTE || startsWith(run, at, ROLE)) return -1
+  let i = at + 1
+  while (isNameByte(run[i])) i++
+  if (run[i] !== QUOTE || run[i + 1] !== COLON || run[i + 2] !== QUOTE || run[i + 3] === QUOTE) return -1
+  for (i += 3; i < end && run[i] !== QUOTE; i++) if (run[i] === BACKSLASH) i++
+  return run[i + 1] === CLOSE_BRACE ? i + 2 : -1
 }
 
 const isNameByte = (byte: number | undefined) => byte === 0x5f || (byte !== undefined && byte >= 0x61 && byte <= 0x7a)

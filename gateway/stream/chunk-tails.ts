@@ -4,7 +4,7 @@ const OPEN_BRACE = 0x7b
 const COLON = 0x3a
 
 const MOST_TAIL_BYTES = 160
-/** A deployment has as many tails as it has kinds of engines; whoever sends others gets buffers of its own. */
+/** A deployment has as many tails as it has kinds of engines; whoever sends others has all of them made anew. */
 const MOST_TAILS = 64
 const tails = new Map<string, Buffer>()
 
@@ -22,8 +22,9 @@ export function readTail(run: Buffer, start: number, end: number, reason: string
 export function keepTail(text: string): Buffer {
   const known = tails.get(text)
   if (known !== undefined) return known
+  if (tails.size === MOST_TAILS) tails.clear()
   const tail = Buffer.from(text, 'latin1')
-  if (tails.size < MOST_TAILS) tails.set(text, tail)
+  tails.set(text, tail)
   return tail
 }
 
@@ -34,19 +35,21 @@ export interface SharedTail {
   readonly reason: string | undefined
 }
 
-/** Those of the answers before: role chunks, tokens and finishes of a few engines. */
+/** Those of the answers before: role chunks, tokens and finishes of a few engines; all anew where there were so many. */
 const shared: SharedTail[] = []
 const MOST_SHARED = 16
 
-/** Of stop reasons only null, for a client may have chosen others; no counts, for they are others each time. */
-const FIELD = '(?:,"stop_reason":null|,"(?!stop_reason)[a-z_]+":(?:null|"[\\w.+-]{0,64}"))'
+/** Of all fields only null, for a client may have chosen a stop reason, and counts are others each time; and the engine's version. */
+const FIELD = '(?:,"[a-z_]+":null|,"system_fingerprint":"[\\w.+-]{0,64}")'
 const SHAREABLE = new RegExp(`^"finish_reason":(?:null|"[a-z_]+")${FIELD}*\\}\\]${FIELD}*\\}\\n\\n$`)
 
 /** Keeps a tail for other answers, where it is one that engines write and no client had a hand in. */
 export function shareTail(text: string, reason: string | undefined): void {
-  if (shared.length === MOST_SHARED || !SHAREABLE.test(text)) return
+  if (!SHAREABLE.test(text)) return
   const bytes = Buffer.from(text, 'latin1')
-  if (!shared.some((tail) => tail.bytes.equals(bytes))) shared.push({ bytes, reason })
+  if (shared.some((tail) => tail.bytes.equals(bytes))) return
+  if (shared.length === MOST_SHARED) shared.length = 0
+  shared.push({ bytes, reason })
 }
 
 /** Which of the shared tails an event has. */

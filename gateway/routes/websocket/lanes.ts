@@ -57,11 +57,14 @@ export class Lanes<J extends Job> {
     this.#pump()
   }
 
-  /** A job has ended: the next one of its lane may go. */
+  /**
+   * A job has ended: the next one of its lane may go, in the next turn of the event loop. Whoever ends a job is in the middle of
+   * its own work, and has not given back its place in the gateway's line: the next one would find it full.
+   */
   end(job: J): void {
     if (this.#running.get(job.lane) !== job) return
     this.#running.delete(job.lane)
-    this.#pump()
+    if (this.#waiting.length > 0) setImmediate(() => this.#pump())
   }
 
   /** Takes away everything that waits. */

@@ -182,4 +182,53 @@ describe('once answers of an engine have been read', () => {
       expect([kinds[0], reader.finishReason]).toEqual([kind, reason])
     }
   })
+  const goesOn = { finish_reason: null, token_ids: null }
+  it.each([
+    [
+      'usage before a finish',
+      { usage: { prompt_tokens: 7, completion_tokens: 9 } },
+      [{ index: 0, delta: {}, logprobs: null, finish_reason: 'stop', stop_reason: null, token_ids: null }],
+      'finish',
+      9
+    ],
+    [
+      'an error before a text',
+      { error: { message: 'x', code: 500 } },
+      [{ index: 0, delta: { content: 'x' }, logprobs: null, ...goesOn }],
+      'error',
+      undefined
+    ],
+    [
+      'an abort before another choice',
+      {},
+      [
+        { index: 0, delta: {}, finish_reason: 'abort' },
+        { index: 1, delta: { content: 'x' }, logprobs: null, ...goesOn }
+      ],
+      'finish',
+      undefined
+    ]
+  ])('%s is seen', (_what, front, choices, kind, tokens) => {
+    readAll([role, text, finish('stop')])
+    const { kinds, reader } = readAll([data({ id: 'chatcmpl-1', ...front, choices })])
+    expect([kinds[0], reader.usage?.completionTokens]).toEqual([kind, tokens])
+  })
+
+  it('a first text with a probability that is no JSON is refused', () => {
+    readAll([role, text, finish('stop')])
+    const odd = text.replace('"logprobs":null', '"logprobs":{"content":[{"logprob":NaN}]}')
+    expect(readAll([role, odd]).kinds).toEqual(['empty', 'malformed'])
+  })
+
+  it('as many tails as there may be, new ones are still learnt', () => {
+    for (let version = 0; version < 40; version++) {
+      const last = chunk({}, { finish_reason: 'stop', stop_reason: null }, { system_fingerprint: `vllm-${version}` })
+      expect(readAll([role, text, last]).kinds).toEqual(['empty', 'output', 'finish'])
+    }
+    readAll([role, text, finish('stop')])
+    const parse = vi.spyOn(JSON, 'parse')
+    readAll([role, text, finish('stop')])
+    expect(parse).not.toHaveBeenCalled()
+    parse.mockRestore()
+  })
 })
