@@ -1,28 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { openChat } from '../helpers/client.ts'
-import { MODEL, QUICK, startBy, type TestGateway, until, WAYS } from '../helpers/gateway.ts'
+import { LONG, openChat } from '../helpers/client.ts'
+import { expectNothingLeft, MODEL, QUICK, ROOMY, startBy, type TestGateway, until, WAYS } from '../helpers/gateway.ts'
 
 describe.each(WAYS)('by way of %s,', (way) => {
   const startGateway = startBy(way)
   let gateway: TestGateway
   const engine = () => gateway.engines[0] as TestGateway['engines'][number]
-  const LONG = { max_tokens: 50_000, ignore_eos: true }
 
   beforeAll(async () => {
-    gateway = await startGateway({ engines: [{ maxModelLen: 100_000, kvBlocks: 100_000 }] })
+    gateway = await startGateway({ engines: [ROOMY] })
   })
   afterAll(() => gateway[Symbol.asyncDispose]())
   beforeEach(() => engine().setFaults([]))
 
   const gone = () => gateway.metric('sluice_requests_total', { outcome: 'client_gone' })
-
-  /** Everything that a request takes has been given back. */
-  async function expectNothingLeft(): Promise<void> {
-    await until('the engine runs nothing', () => engine().stats.running === 0 && engine().stats.waiting === 0)
-    await until('no slot is held', async () => (await gateway.metric('sluice_active_requests')) === 0)
-    await until('no lease is held', async () => (await gateway.metric('sluice_engine_in_flight_requests')) === 0)
-  }
 
   /** Leaves when `moment` says so, and expects the engine to be freed and nobody to be blamed. */
   async function leaveAt(
@@ -35,7 +27,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
     open.leave()
     await until('the engine notices', () => engine().stats.aborted === aborted + 1)
     await until('it is counted', async () => (await gone()) === goneBefore + 1)
-    await expectNothingLeft()
+    await expectNothingLeft(gateway)
     expect(await gateway.metric('sluice_requests_total', { outcome: 'error' })).toBe(0)
     expect(gateway.log.at(-1)).toMatchObject({ outcome: 'client_gone' })
   }
@@ -83,7 +75,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
     it('gives its place up and never reaches the engine', async () => {
       await using narrow = await startGateway({
         pool: { maxActivePerEngine: 1 },
-        engines: [{ maxModelLen: 100_000, kvBlocks: 100_000 }]
+        engines: [ROOMY]
       })
       const first = openChat(narrow.address, { body: { ...LONG, stream: true } })
       await first.head
@@ -100,7 +92,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
   describe('the time from a client’s leaving to the engine’s knowing', () => {
     it('is at most 50 ms in the median, and at most one more token is generated', async () => {
       await using quick = await startGateway({
-        engines: [{ maxModelLen: 100_000, kvBlocks: 100_000, pace: { ...QUICK, interTokenMs: 10 } }]
+        engines: [{ ...ROOMY, pace: { ...QUICK, interTokenMs: 10 } }]
       })
       const stats = () => (quick.engines[0] as TestGateway['engines'][number]).stats
       const leftAt = new Map<string, number>()

@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { chat, eventsOf, openChat } from '../helpers/client.ts'
-import { type GatewayProcess, QUICK, spawnGateway, startEngines, testConfig, until } from '../helpers/gateway.ts'
+import { type GatewayProcess, QUICK, ROOMY, spawnGateway, startEngines, testConfig, until } from '../helpers/gateway.ts'
 import { beginStream, visit } from '../helpers/streams.ts'
 
 let engines: SimEngine[]
 let gateway: GatewayProcess
 beforeAll(async () => {
-  engines = await startEngines([{ maxModelLen: 100_000, kvBlocks: 100_000, pace: { ...QUICK, interTokenMs: 10 } }])
+  engines = await startEngines([{ ...ROOMY, pace: { ...QUICK, interTokenMs: 10 } }])
 })
 afterAll(() => Promise.all(engines.map((engine) => engine.close())))
 afterEach(() => gateway[Symbol.asyncDispose]())

@@ -1,13 +1,13 @@
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { KEY, MODEL, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
+import { KEY, MODEL, ROOMY, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
 
 let gateway: TestGateway
 let client: OpenAI
 const messages = [{ role: 'user' as const, content: 'Tell me of rivers.' }]
 
 beforeAll(async () => {
-  gateway = await startGateway({ engines: [{ maxModelLen: 100_000, kvBlocks: 100_000 }] })
+  gateway = await startGateway({ engines: [ROOMY] })
   client = new OpenAI({ baseURL: `${gateway.address}/v1`, apiKey: KEY, maxRetries: 0 })
 })
 afterAll(() => gateway[Symbol.asyncDispose]())

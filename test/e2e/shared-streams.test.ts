@@ -1,16 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../gateway/sim/engine.ts'
-import { jsonOf } from '../helpers/client.ts'
+import { jsonOf, LONG } from '../helpers/client.ts'
 import { seeded } from '../helpers/fakes.ts'
-import { KEY, SMALL_KEY, spawnGateway, startEngines, startGateway, testConfig, until } from '../helpers/gateway.ts'
+import {
+  KEY,
+  ROOMY,
+  SMALL_KEY,
+  spawnGateway,
+  startEngines,
+  startGateway,
+  testConfig,
+  until
+} from '../helpers/gateway.ts'
 import { isMissing } from '../helpers/program.ts'
 import { REDIS, startRedis, type TestRedis } from '../helpers/redis.ts'
-import { beginStream, idOf, postStream, readInPieces, visit } from '../helpers/streams.ts'
+import { beginStream, idOf, postStream, readInPieces, SHORT, visit } from '../helpers/streams.ts'
 
 const SIGNING_KEY = 'a-signing-key-of-more-than-32-characters'
-const LONG = { max_tokens: 50_000, ignore_eos: true }
-const SHORT = { max_tokens: 120, ignore_eos: true }
 
 type Streams = {
   readonly lostMs?: number
@@ -27,7 +34,7 @@ describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debi
     const urls = () => engines.map(({ url }) => url)
     beforeAll(async () => {
       redis = await startRedis()
-      engines = await startEngines([{ maxModelLen: 100_000, kvBlocks: 100_000 }])
+      engines = await startEngines([ROOMY])
     })
     afterAll(async () => {
       await Promise.all(engines.map((engine) => engine.close()))

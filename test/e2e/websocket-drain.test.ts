@@ -2,13 +2,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { chatBody } from '../helpers/client.ts'
-import { type GatewayProcess, QUICK, spawnGateway, startEngines, testConfig, until } from '../helpers/gateway.ts'
+import { type GatewayProcess, QUICK, ROOMY, spawnGateway, startEngines, testConfig, until } from '../helpers/gateway.ts'
 import { talkTo } from '../helpers/websocket.ts'
 
 let engines: SimEngine[]
 let gateway: GatewayProcess
 beforeAll(async () => {
-  engines = await startEngines([{ maxModelLen: 100_000, kvBlocks: 100_000, pace: { ...QUICK, interTokenMs: 10 } }])
+  engines = await startEngines([{ ...ROOMY, pace: { ...QUICK, interTokenMs: 10 } }])
 })
 afterAll(() => Promise.all(engines.map((engine) => engine.close())))
 beforeEach(async () => {

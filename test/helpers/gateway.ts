@@ -140,7 +140,8 @@ export async function startGateway(options: TestOptions = {}): Promise<TestGatew
 
 /** Everything that requests take has been given back: the engine, the slots, the leases. */
 export async function expectNothingLeft(gateway: TestGateway): Promise<void> {
-  await until('the engine runs nothing', () => gateway.engines[0]?.stats.running === 0)
+  const isIdle = ({ running, waiting }: SimEngine['stats']) => running === 0 && waiting === 0
+  await until('the engine runs nothing', () => gateway.engines.every(({ stats }) => isIdle(stats)))
   await until('no slot is held', async () => (await gateway.metric('sluice_active_requests')) === 0)
   await until('no lease is held', async () => (await gateway.metric('sluice_engine_in_flight_requests')) === 0)
 }

@@ -97,16 +97,27 @@ describe.skipIf(isSkipped('scheduling'))('a region of the largest size', () => {
   }, 660_000)
 
   it('has every engine in its EndpointSlices, once', async () => {
-    const { items } = await cluster.kubectl.get('endpointslices', '--namespace=sluice')
-    for (const name of MODELS) {
-      const addresses = items
-        .filter(({ metadata }: KubernetesObject) => metadata.labels['kubernetes.io/service-name'] === `engine-${name}`)
-        .flatMap(({ endpoints }: KubernetesObject) => endpoints.filter((one: KubernetesObject) => one.conditions.ready))
+    const readAddresses = async (name: string) => {
+      const { items } = await cluster.kubectl.get(
+        'endpointslices',
+        '--namespace=sluice',
+        `--selector=kubernetes.io/service-name=engine-${name}`
+      )
+      return items
+        .flatMap(({ endpoints }: KubernetesObject) => endpoints ?? [])
+        .filter((one: KubernetesObject) => one.conditions.ready)
         .flatMap((one: KubernetesObject) => one.addresses)
+    }
+    for (const name of MODELS) {
+      // the controller writes them in batches, a moment after the pods are ready
+      const addresses = await eventually(`the engines of ${name} are in its EndpointSlices`, async () => {
+        const all: string[] = await readAddresses(name)
+        return all.length >= ENGINES / MODELS.length && all
+      })
       expect(addresses).toHaveLength(ENGINES / MODELS.length)
       expect(new Set(addresses).size).toBe(addresses.length)
     }
-  })
+  }, 300_000)
 
   it('leaves the control plane within its memory', () => {
     const held = cluster.plane.workshop.processes.map(({ name, child }) => {
