@@ -17,6 +17,17 @@ import { until } from '../../helpers/gateway.ts'
 
 afterEach(closeFronts)
 
+/** A client whose request is taken and not answered yet, and what tells that it has left. */
+async function openAnswer() {
+  const lab = await openFront()
+  lab.answersAtOnce = false
+  const client = dial(lab)
+  client.socket.write(plain())
+  await until('it is taken', () => lab.sinks.length === 1)
+  const gone = new Promise<string>((resolve) => lab.sinks[0]?.onGone(() => resolve('gone')))
+  return { lab, client, gone }
+}
+
 describe('a connection', () => {
   const other = 'GET / HTTP/1.1\r\nHost: gateway\r\n\r\n'
 
@@ -107,12 +118,7 @@ describe('a connection', () => {
   })
 
   it('that closes while it is answered is told of; one that closes in the middle of a body is reported', async () => {
-    const lab = await openFront()
-    lab.answersAtOnce = false
-    const client = dial(lab)
-    client.socket.write(plain())
-    await until('it is taken', () => lab.sinks.length === 1)
-    const gone = new Promise<string>((resolve) => lab.sinks[0]?.onGone(() => resolve('gone')))
+    const { lab, client, gone } = await openAnswer()
     client.socket.destroy()
     expect(await gone).toBe('gone')
     const half = dial(lab)
@@ -124,12 +130,7 @@ describe('a connection', () => {
   })
 
   it('that half closes is taken for one that leaves, as Node does', async () => {
-    const lab = await openFront()
-    lab.answersAtOnce = false
-    const client = dial(lab)
-    client.socket.write(plain())
-    await until('it is taken', () => lab.sinks.length === 1)
-    const gone = new Promise<string>((resolve) => lab.sinks[0]?.onGone(() => resolve('gone')))
+    const { client, gone } = await openAnswer()
     client.socket.end()
     expect(await gone).toBe('gone')
     await until('it is closed', () => client.closed)
