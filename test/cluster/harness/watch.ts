@@ -1,5 +1,6 @@
 // Watches objects of a cluster without a gap: every state that the API had, and not only those that a poll happens on.
 import type { Following, Kubectl, KubernetesObject } from './kubectl.ts'
+import { eventually } from './processes.ts'
 
 /** Objects of one kind, as they are now and as the API changes them. */
 export interface Watch extends AsyncDisposable {
@@ -45,21 +46,36 @@ export interface ReadyCount extends Watch {
   readonly most: number
 }
 
-/** Counts a Service's ready endpoints from now on, over all of its EndpointSlices, at each of their changes. */
-export async function countReady(kubectl: Kubectl, namespace: string, service: string): Promise<ReadyCount> {
+/**
+ * Counts a Service's ready endpoints over all of its EndpointSlices, at each of their changes. It begins once `first` of
+ * them are ready, since the control plane writes slices a moment after their pods are.
+ * @throws Error if that does not come about within a minute
+ */
+export async function countReady(
+  kubectl: Kubectl,
+  namespace: string,
+  service: string,
+  first: number
+): Promise<ReadyCount> {
   const counts: number[] = []
+  let now = 0
   const labels = encodeURIComponent(`kubernetes.io/service-name=${service}`)
   const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices?labelSelector=${labels}`
   const watch = await watchObjects(kubectl, path, (slices) => {
-    const addresses = [...slices.values()].flatMap(({ endpoints }) =>
-      (endpoints ?? []).flatMap((one: KubernetesObject) => (one.conditions.ready ? one.addresses : []))
-    )
-    counts.push(new Set(addresses).size)
+    now = countAddresses(slices)
+    if (counts.length > 0 || now === first) counts.push(now)
   })
+  try {
+    const state = () => `${now} are`
+    await eventually(`${first} endpoints of ${service} are ready`, () => counts.length > 0, { everyMs: 50, state })
+  } catch (error) {
+    await watch[Symbol.asyncDispose]()
+    throw error
+  }
   return {
     ...watch,
     get now() {
-      return counts.at(-1) ?? 0
+      return now
     },
     get fewest() {
       return Math.min(...counts)
@@ -68,4 +84,11 @@ export async function countReady(kubectl: Kubectl, namespace: string, service: s
       return Math.max(...counts)
     }
   }
+}
+
+function countAddresses(slices: ReadonlyMap<string, KubernetesObject>): number {
+  const ready = [...slices.values()]
+    .flatMap(({ endpoints }) => endpoints ?? [])
+    .filter((one: KubernetesObject) => one.conditions.ready)
+  return new Set(ready.flatMap(({ addresses }: KubernetesObject) => addresses)).size
 }

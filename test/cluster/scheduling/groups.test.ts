@@ -76,12 +76,11 @@ describe.skipIf(isSkipped('scheduling'))('an engine on several nodes', () => {
     expect(new Set(pods.map(({ node }) => node)).size).toBe(4)
     const leaders = await podsOf(kubectl, NAMESPACE, LEADERS)
     expect(new Set(leaders.map(({ zone }) => zone)).size).toBe(2)
-    await using ready = await countReady(kubectl, NAMESPACE, 'engine-big')
-    expect(ready.now).toBe(2)
+    await using _both = await countReady(kubectl, NAMESPACE, 'engine-big', 2)
   })
 
   it('rolls one group at a time', async () => {
-    await using ready = await countReady(kubectl, NAMESPACE, 'engine-big')
+    await using ready = await countReady(kubectl, NAMESPACE, 'engine-big', 2)
     await apply(kubectl, objectsOf(stackAt('0.31.1')))
     await settled('0.31.1')
     await eventually('both groups serve', () => ready.now === 2)
@@ -93,7 +92,7 @@ describe.skipIf(isSkipped('scheduling'))('an engine on several nodes', () => {
     const spare = cluster.nodes.names.filter((name) => name.startsWith('h100-') && !all.includes(name))
     await kubectl.run(['cordon', ...spare])
     const nodes = (await podsOf(kubectl, NAMESPACE, LEADERS)).flatMap(({ node }) => node ?? [])
-    await using ready = await countReady(kubectl, NAMESPACE, 'engine-big')
+    await using ready = await countReady(kubectl, NAMESPACE, 'engine-big', 2)
     const refused = await kubectl.try(['drain', ...nodes, '--delete-emptydir-data', '--timeout=4s'])
     expect(refused.code).toBe(1)
     expect(refused.stderr).toContain("would violate the pod's disruption budget")
@@ -107,8 +106,7 @@ describe.skipIf(isSkipped('scheduling'))('an engine on several nodes', () => {
   it('has the new group ready before the old one goes, where it is the only one', async () => {
     await apply(kubectl, objectsOf(stackAt('0.31.1', 1)))
     await settled('0.31.1', 1)
-    await using ready = await countReady(kubectl, NAMESPACE, 'engine-big')
-    await eventually('one group serves', () => ready.now === 1)
+    await using ready = await countReady(kubectl, NAMESPACE, 'engine-big', 1)
     await apply(kubectl, objectsOf(stackAt('0.31.2', 1)))
     await settled('0.31.2', 1)
     await eventually('one group serves', () => ready.now === 1)

@@ -73,7 +73,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
   it('of the gateway never has fewer ready than replicas, ends spread, and leaves engines alone', async () => {
     await settle(stackAt({ replicas: 3 }), 3)
     const before = (await podsOf(kubectl, NAMESPACE, ENGINE)).map(({ name }) => name).sort()
-    await using ready = await countReady(kubectl, NAMESPACE, 'gateway')
+    await using ready = await countReady(kubectl, NAMESPACE, 'gateway', 3)
     await applyStack(stackAt({ replicas: 3 }, { gateway: '0.1.1' }))
     await finish('gateway')
     const pods = await waitForReady(kubectl, NAMESPACE, GATEWAY, 3)
@@ -87,7 +87,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
     const revision = async (name: string) =>
       (await kubectl.get('deployment', name, `-n${NAMESPACE}`)).metadata.annotations
     const [gateway, engine] = [await revision('gateway'), await revision('engine-llama')]
-    await using ready = await countReady(kubectl, NAMESPACE, 'gateway')
+    await using ready = await countReady(kubectl, NAMESPACE, 'gateway', 3)
     await applyStack(stackAt({ replicas: 3 }, { gateway: '0.1.1', maxOutputTokens: 512 }))
     await finish('gateway')
     await waitForReady(kubectl, NAMESPACE, GATEWAY, 3)
@@ -97,7 +97,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
   })
 
   it('of a gateway that never gets ready takes nothing away, and is undone without a gap', async () => {
-    await using ready = await countReady(kubectl, NAMESPACE, 'gateway')
+    await using ready = await countReady(kubectl, NAMESPACE, 'gateway', 3)
     await applyStack(stackAt({ replicas: 3 }, { gateway: BROKEN.gateway }))
     await eventually('the broken gateway runs', async () => {
       const pods = await podsOf(kubectl, NAMESPACE, GATEWAY)
@@ -121,7 +121,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
 
   it('in place goes one engine at a time on a pool that is full, and ends spread', async () => {
     await settle(stackAt({ replicas: FULL }), FULL)
-    await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama')
+    await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama', FULL)
     await applyStack(stackAt({ replicas: FULL }, { engine: '0.31.1' }))
     await finish('engine-llama')
     const pods = await waitForReady(kubectl, NAMESPACE, ENGINE, FULL)
@@ -132,7 +132,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
 
   it('in place of an engine that never gets ready costs one engine, and its revert brings that back', async () => {
     await settle(stackAt({ replicas: 3 }), 3)
-    await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama')
+    await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama', 3)
     await applyStack(stackAt({ replicas: 3 }, { engine: BROKEN.engine }))
     await eventually('the broken engine runs', async () => {
       const pods = await podsOf(kubectl, NAMESPACE, ENGINE)
@@ -147,7 +147,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
 
   it('by surge of a single engine has the new one ready before the old one goes, on a spare GPU', async () => {
     await settle(stackAt({ replicas: 1 }), 1)
-    await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama')
+    await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama', 1)
     await applyStack(stackAt({ replicas: 1 }, { engine: '0.31.1' }))
     await finish('engine-llama')
     await waitForReady(kubectl, NAMESPACE, ENGINE, 1)
@@ -158,7 +158,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
   it('by surge waits on a full pool while the old engines serve, and goes on when a GPU is free', async () => {
     const full = { replicas: FULL, rollout: 'surge' }
     await settle(stackAt(full, { engine: '0.31.1' }), FULL)
-    await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama')
+    await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama', FULL)
     await applyStack(stackAt(full, { engine: '0.31.2' }))
     await eventually('the new engine finds no GPU', async () => {
       const { items } = await kubectl.get(
@@ -188,7 +188,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
       `/api/v1/namespaces/${NAMESPACE}/pods?labelSelector=${encodeURIComponent(ENGINE)}`,
       (all) => (together = Math.max(together, all.size))
     )
-    await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama')
+    await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama', 1)
     await applyStack(stackAt(recreate, { engine: '0.31.1' }))
     await finish('engine-llama')
     await waitForReady(kubectl, NAMESPACE, ENGINE, 1)
