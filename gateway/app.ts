@@ -4,16 +4,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { createBodyBudget } from './admission/bodies.ts'
 import { createCatalog } from './admission/catalog.ts'
+import { followKeyFile } from './admission/key-file.ts'
 import { createQueue } from './admission/queue.ts'
-import { type States, serveClients } from './clients.ts'
-import type { Settings } from './config.ts'
+import { type Clients, type States, serveClients } from './clients.ts'
+import { loadKeyFile, type Settings } from './config.ts'
 import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
 import { drain, type Phase } from './drain.ts'
 import { GatewayError } from './errors.ts'
 import { createJournals } from './journal-states.ts'
 import type { Readiness } from './routes/ops.ts'
 import { createWatches } from './stream/watch.ts'
-import { createMetrics } from './telemetry/metrics.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { startDiscovery } from './upstream/discovery.ts'
 import { watchHealth } from './upstream/health.ts'
 import { createPool, type Pool } from './upstream/pool.ts'
@@ -24,6 +25,8 @@ export interface App {
   readonly readiness: () => Readiness
   /** Listens where the configuration says; resolves to the address, `http://host:port`. */
   listen(): Promise<string>
+  /** Takes the keys of `keysFile` anew whenever that is another file, until everything is closed. */
+  followKeys(): void
   /** Leaves as a pod should, see drain.ts; then everything is closed. */
   drain(): Promise<void>
   /** Closes everything at once. */
@@ -41,6 +44,7 @@ export function createApp(settings: Settings, log: Logger): App {
   const readiness = () => judgeReadiness(config, states.pool, phase)
   const clients = serveClients(settings, states, log, { ...sources, phase: () => phase, readiness })
   const stops = config.pools.map((pool) => discover(pool, settings, states, log))
+  states.metrics.setKeys(Date.now() / 1000)
   const close = async () => {
     for (const stop of stops) stop()
     states.pool.close()
@@ -56,6 +60,7 @@ export function createApp(settings: Settings, log: Logger): App {
   }
   return {
     readiness,
+    followKeys: () => stops.push(followKeys(config, clients, states.metrics, log)),
     listen: () => states.journals.connect().then(clients.listen),
     close,
     async drain() {
@@ -124,6 +129,20 @@ function discover(pool: PoolConfig, settings: Settings, { pool: engines }: State
   return startDiscovery(pool, settings.engineKeys.get(pool.name), {
     onEndpoints: (name, endpoints) => engines.setEndpoints(name, endpoints),
     onError: (name, cause) => log.warn({ pool: name, cause: cause.message }, 'engines could not be looked up')
+  })
+}
+
+function followKeys({ keysFile, keysReloadMs }: Config, clients: Clients, metrics: Metrics, log: Logger): () => void {
+  return followKeyFile(keysFile, keysReloadMs, {
+    load: loadKeyFile,
+    onKeys(file) {
+      metrics.setKeys(Date.now() / 1000)
+      if (clients.replaceKeys(file)) log.info({ keys: file.keys.length }, 'keys replaced')
+    },
+    onRefused(cause) {
+      metrics.setKeys(undefined)
+      log.error({ cause: cause.message }, 'keys could not be replaced; those before stay in force')
+    }
   })
 }
 

@@ -3,13 +3,13 @@ import type { Server as HttpServer } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { createCatalog } from './admission/catalog.ts'
-import { createKeyMemory } from './admission/key-memory.ts'
-import { createKeys } from './admission/keys.ts'
+import { createKeyMemory, type KeyMemory } from './admission/key-memory.ts'
+import { createKeys, type Keys } from './admission/keys.ts'
 import type { Queue } from './admission/queue.ts'
 import { createStreamUrls } from './admission/stream-urls.ts'
 import type { Call, RequestRecord, Sink } from './call.ts'
 import type { Settings } from './config.ts'
-import type { Config } from './contract.ts'
+import type { Config, KeyFile } from './contract.ts'
 import { createCorsHeaders } from './cors.ts'
 import type { Phase } from './drain.ts'
 import { GatewayError } from './errors.ts'
@@ -61,6 +61,12 @@ export interface Clients {
   openResponses(): number
   /** Takes no connection any more, and closes each one that is there when it has nothing to answer. */
   stopListening(): void
+  /**
+   * Takes other API keys from now on. What has begun goes on; WebSockets whose keys are gone, or have other rights, take nothing
+   * new and close once their streams have ended.
+   * @returns false if nothing has changed
+   */
+  replaceKeys(file: KeyFile): boolean
   close(): Promise<void>
 }
 
@@ -90,14 +96,15 @@ export function serveClients(settings: Settings, states: States, log: Logger, de
     keepsConnections: serving,
     onRefused
   })
-  const routes = toRouteDeps(settings, states, log, deps)
+  const keys = createKeys(settings.keyFile)
+  const memory = createKeyMemory(keys.authenticate, deps.newSecret())
+  const routes = toRouteDeps(settings, states, keys, log, deps)
   if (config.console) registerConsoleRoutes(http)
   registerOpsRoutes(http, { readiness: deps.readiness, metrics: states.metrics })
   registerOpenAiRoutes(http, routes)
   registerStreamRoutes(http, routes)
   const sockets = takeWebSockets(http.server, config, routes, wayIn, states.metrics, log)
-  const front =
-    config.clientServer === 'auto' ? openFront(http.server, config, routes, wayIn, deps.newSecret()) : undefined
+  const front = config.clientServer === 'auto' ? openFront(http.server, config, routes, wayIn, memory) : undefined
   return {
     listen: () => http.listen({ ...config.listen }),
     openResponses: () => openResponses() + sockets.size + (front?.openResponses() ?? 0),
@@ -106,6 +113,7 @@ export function serveClients(settings: Settings, states: States, log: Logger, de
       sockets.retire()
       front?.closeIdle()
     },
+    replaceKeys: (file) => replaceKeys(file, keys, memory, sockets),
     async close() {
       sockets.close()
       front?.close()
@@ -123,7 +131,7 @@ function noteRefusal({ id, method }: Refused, error: GatewayError, metrics: Metr
 }
 
 /** The verbs that the routes have in common, and with them the other ways in. */
-function toRouteDeps(settings: Settings, states: States, log: Logger, deps: ClientsDeps): OpenAiDeps {
+function toRouteDeps(settings: Settings, states: States, keys: Keys, log: Logger, deps: ClientsDeps): OpenAiDeps {
   const { config } = settings
   const exchangeDeps = {
     ...states,
@@ -138,7 +146,7 @@ function toRouteDeps(settings: Settings, states: States, log: Logger, deps: Clie
   }
   return {
     catalog: createCatalog(config.pools),
-    authenticate: createKeys(settings.keyFile).authenticate,
+    authenticate: keys.authenticate,
     takesWork: () => ['serving', 'unready'].includes(deps.phase()),
     now: deps.now,
     createdSeconds: toSeconds(deps.nowEpochMs()),
@@ -180,10 +188,19 @@ function takeWebSockets(
   })
 }
 
+function replaceKeys(file: KeyFile, keys: Keys, memory: KeyMemory, sockets: WebSockets): boolean {
+  const isChange = keys.replace(file)
+  if (isChange) {
+    memory.forget()
+    sockets.retireUnless(keys.holds)
+  }
+  return isChange
+}
+
 /** The fast way for plain requests: by the same verbs as the routes, which get whatever it does not take. */
-function openFront(server: HttpServer, config: Config, routes: OpenAiDeps, wayIn: WayIn, secret: Buffer): Front {
+function openFront(server: HttpServer, config: Config, routes: OpenAiDeps, wayIn: WayIn, memory: KeyMemory): Front {
   const { newId, serving, onRefused, nowEpochMs } = wayIn
-  const { now, authenticate } = routes
+  const { now } = routes
   const corsHeaders = createCorsHeaders(config.corsOrigins)
   return installFront(
     server,
@@ -192,7 +209,7 @@ function openFront(server: HttpServer, config: Config, routes: OpenAiDeps, wayIn
       now,
       date: createHttpDate(nowEpochMs, now),
       serves: serving,
-      identify: createKeyMemory(authenticate, secret),
+      identify: memory.identify,
       receive(request) {
         const id = readRequestId(request.headers, newId)
         const { path, headers, body, principal } = request

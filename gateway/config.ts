@@ -38,12 +38,17 @@ export type Environment = Readonly<Record<string, string | undefined>>
 export function loadSettings(environment: Environment = process.env): Settings {
   const path = environment[ENV.config] ?? FILES.config
   const config = parseConfig(readJson(path, 'configuration'), path, environment)
-  const keyFile = parse(keyFileSchema, readJson(config.keysFile, 'key file'), `key file ${config.keysFile}`)
+  const keyFile = loadKeyFile(config.keysFile)
   const engineKeys = new Map<string, string>()
   for (const { name, engineKeyFile } of config.pools) {
     if (engineKeyFile !== undefined) engineKeys.set(name, readEngineKey(engineKeyFile, name))
   }
   return { config, keyFile, engineKeys, streams: readStreamSecrets(config, environment) }
+}
+
+/** Reads a file of API keys; throws a `ConfigError`. */
+export function loadKeyFile(path: string): KeyFile {
+  return parse(keyFileSchema, readJson(path, 'key file'), `key file ${path}`)
 }
 
 /** Validates `input` with the environment's overrides on top; throws a `ConfigError` that names `source`. */

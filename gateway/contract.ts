@@ -77,7 +77,9 @@ export const METRICS = {
   journalBytes: 'sluice_stream_journal_bytes',
   viewers: 'sluice_stream_viewers',
   views: 'sluice_stream_views_total',
-  sharingErrors: 'sluice_stream_sharing_errors_total'
+  sharingErrors: 'sluice_stream_sharing_errors_total',
+  keysReloaded: 'sluice_keys_last_reload_successful',
+  keysReloadedAt: 'sluice_keys_last_reload_success_timestamp_seconds'
 } as const
 
 const tokens = z.int().min(1).max(10_000_000)
@@ -203,6 +205,8 @@ export const configSchema = z.strictObject({
   websocket: webSocketSchema.prefault({}),
   /** The file of hashed API keys, as `npm run keys` writes it. */
   keysFile: z.string().min(1).default(FILES.keys),
+  /** How often that file is looked at; another content takes effect without a restart. */
+  keysReloadMs: z.int().min(100).max(86_400_000).default(5_000),
   logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
   /** How often each engine's health is asked for; two failures in a row take it out, one success brings it back. */
   healthIntervalMs: z.int().min(100).max(600_000).default(2_000),

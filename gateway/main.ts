@@ -15,6 +15,7 @@ try {
   const log = createLog(settings.config.logLevel)
   const app = createApp(settings, log)
   const address = await app.listen()
+  app.followKeys()
   log.info(
     { address, region: settings.config.region, pools: settings.config.pools.map(({ name }) => name) },
     'listening'

@@ -12,8 +12,15 @@ interface Remembered {
 const USUAL = Buffer.from('Bearer ')
 const SPACE = 0x20
 
+export interface KeyMemory {
+  /** Says who asks by the bytes of an `Authorization` value, from `start` to `end`; throws what `authenticate` throws. */
+  readonly identify: (bytes: Buffer, start: number, end: number) => Principal
+  /** To be called when other keys are right than before: everybody is checked anew. */
+  readonly forget: () => void
+}
+
 /**
- * Says who asks by the bytes of an `Authorization` value, from `start` to `end`; throws what `authenticate` throws.
+ * Creates a memory of right keys.
  *
  * Only what `authenticate` has found right is remembered, in its usual spelling, so there are never more of them than keys:
  * under 64 bits of HalfSipHash with a secret that lives as long as the process. A guess is right with a chance of 2^-64 a key, and a
@@ -21,14 +28,11 @@ const SPACE = 0x20
  *
  * @param secret at least 8 random bytes
  */
-export function createKeyMemory(
-  authenticate: (authorization: string) => Principal,
-  secret: Buffer
-): (bytes: Buffer, start: number, end: number) => Principal {
+export function createKeyMemory(authenticate: (authorization: string) => Principal, secret: Buffer): KeyMemory {
   const remembered = new Map<number, Remembered>()
   const hash = createHalfSipHash(secret)
   const tag = { low: 0, high: 0 }
-  return (bytes, start, end) => {
+  const identify = (bytes: Buffer, start: number, end: number) => {
     hash(bytes, start, end, tag)
     const { low, high } = tag
     const known = remembered.get(low)
@@ -38,4 +42,5 @@ export function createKeyMemory(
     if (isUsual) remembered.set(low, { high, principal })
     return principal
   }
+  return { identify, forget: () => remembered.clear() }
 }

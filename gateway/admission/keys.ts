@@ -46,6 +46,13 @@ function createHasher(salt: string): (key: string) => string {
 export interface Keys {
   /** The principal of an `Authorization` header; throws `missing_api_key` or `invalid_api_key`. */
   authenticate(authorization: string | undefined): Principal
+  /** Whether a principal has a key, and the rights that it had when it was authenticated. */
+  holds(principal: Principal): boolean
+  /**
+   * Takes the keys of another file instead. A key that is in both, with the same rights, keeps its principal.
+   * @returns false if nothing has changed
+   */
+  replace(file: KeyFile): boolean
 }
 
 /** How many hex digits of a hash choose the bucket; the rest is compared in constant time. */
@@ -56,28 +63,53 @@ interface Entry {
   readonly principal: Principal
 }
 
+/** The keys of one file. */
+interface Ring {
+  readonly hashOf: (key: string) => string
+  /** By the first digits of the hash. */
+  readonly buckets: ReadonlyMap<string, readonly Entry[]>
+  /** By everything that the file says of a key. */
+  readonly principals: ReadonlyMap<string, Principal>
+}
+
 /**
  * Creates the key ring of a key file. A bucket is found by a part of the keyed hash, which nobody who lacks the salt
  * can aim at; the whole hash is then compared in constant time.
  */
 export function createKeys(file: KeyFile): Keys {
-  const hashOf = createHasher(file.salt)
-  const buckets = new Map<string, Entry[]>()
-  for (const { id, hash, maxOutputTokens, models } of file.keys) {
-    const principal = Object.freeze({ keyId: id, maxOutputTokens, models: models ?? ('unrestricted' as const) })
-    const bucket = buckets.get(hash.slice(0, BUCKET_DIGITS)) ?? []
-    bucket.push({ hash: Buffer.from(hash, 'hex'), principal })
-    buckets.set(hash.slice(0, BUCKET_DIGITS), bucket)
-  }
+  let ring = createRing(file)
+  let held = new Set(ring.principals.values())
   return {
     authenticate(authorization) {
       const key = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
       if (key === undefined) throw new GatewayError('missing_api_key')
-      const hash = hashOf(key)
+      const hash = ring.hashOf(key)
       const given = Buffer.from(hash, 'hex')
-      const found = buckets.get(hash.slice(0, BUCKET_DIGITS))?.find((entry) => timingSafeEqual(entry.hash, given))
+      const found = ring.buckets.get(hash.slice(0, BUCKET_DIGITS))?.find((entry) => timingSafeEqual(entry.hash, given))
       if (found === undefined) throw new GatewayError('invalid_api_key')
       return found.principal
+    },
+    holds: (principal) => held.has(principal),
+    replace(next) {
+      const before = held
+      ring = createRing(next, ring.principals)
+      held = new Set(ring.principals.values())
+      return held.size !== before.size || held.difference(before).size > 0
     }
   }
+}
+
+/** @param known principals that stay who they are */
+function createRing({ salt, keys }: KeyFile, known: ReadonlyMap<string, Principal> = new Map()): Ring {
+  const buckets = new Map<string, Entry[]>()
+  const principals = new Map<string, Principal>()
+  for (const { id, hash, maxOutputTokens, models = 'unrestricted' as const } of keys) {
+    const all = JSON.stringify([salt, id, hash, maxOutputTokens, models])
+    const principal = known.get(all) ?? Object.freeze({ keyId: id, maxOutputTokens, models })
+    principals.set(all, principal)
+    const bucket = buckets.get(hash.slice(0, BUCKET_DIGITS)) ?? []
+    bucket.push({ hash: Buffer.from(hash, 'hex'), principal })
+    buckets.set(hash.slice(0, BUCKET_DIGITS), bucket)
+  }
+  return { hashOf: createHasher(salt), buckets, principals }
 }

@@ -8,7 +8,7 @@ import { describeProblems, FILES, type KeyFile, keyFileSchema } from '../contrac
 const USAGE = `usage: npm run keys -- ID [--file keys.json] [--max-output-tokens N] [--models a,b]
 
 Makes an API key named ID, prints it once, and adds its hash to the file, which is created if it is not there.
-The gateway reads the file from ${FILES.keys}; put it there as a Secret:
+The gateway reads the file from ${FILES.keys}, and again when it has changed; put it there as a Secret:
 
   kubectl -n NAMESPACE create secret generic sluice-api-keys --from-file=keys.json --dry-run=client -o yaml | kubectl apply -f -
 `

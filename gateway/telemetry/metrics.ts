@@ -28,6 +28,8 @@ export interface Metrics {
   failSharing(): void
   /** Tells how many WebSockets are open. */
   setWebSockets(count: number): void
+  /** Tells that the file of keys was taken at `epochSeconds`, or, without a time, that it could not be. */
+  setKeys(epochSeconds: number | undefined): void
   /** The text exposition of everything. */
   render(): Promise<string>
 }
@@ -68,6 +70,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     refuse: (code) => refusals.series(code).add(1),
     ...createJournalMetrics(registry),
     setWebSockets: (count) => webSockets.set(count),
+    setKeys: createKeyMetrics(registry),
     render: () => registry.metrics()
   }
 }
@@ -111,6 +114,17 @@ function createJournalMetrics(registry: Registry): Pick<Metrics, 'endJournal' | 
     endJournal: (state) => ended.series(state).add(1),
     endView: (end, resumed) => views.series(end, String(resumed)).add(1),
     failSharing: () => sharing.series().add(1)
+  }
+}
+
+function createKeyMetrics(registry: Registry): Metrics['setKeys'] {
+  const registers = [registry]
+  const help = 'Whether the newest file of API keys is in force.'
+  const isNewest = new Gauge({ name: METRICS.keysReloaded, help, registers })
+  const at = new Gauge({ name: METRICS.keysReloadedAt, help: 'When the keys in force were read.', registers })
+  return (epochSeconds) => {
+    isNewest.set(epochSeconds === undefined ? 0 : 1)
+    if (epochSeconds !== undefined) at.set(epochSeconds)
   }
 }
 

@@ -39,8 +39,9 @@ export interface SecretFile {
 }
 
 /**
- * One projected volume for every file: a Secret can't be mounted below a ConfigMap's mount, which is read-only. The
- * gateway reads its files once, so rotated keys need a `kubectl rollout restart`, which drains as any rollout does.
+ * One projected volume for every file: a Secret can't be mounted below a ConfigMap's mount, which is read-only. It is
+ * mounted as a whole, so kubelet brings changes of it: the gateway takes other API keys while it runs, and everything else when
+ * it starts.
  */
 export function renderFiles(
   configMap: string,

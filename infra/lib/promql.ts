@@ -20,6 +20,7 @@ export const isBucket = (seconds: number): Matcher =>
 export const select = (metric: string, ...matchers: Matcher[]): string => `${metric}{${matchers.join(',')}}`
 
 export const sum = (expression: string): string => `sum(${expression})`
+export const min = (expression: string): string => `min(${expression})`
 export const sumBy = (labels: readonly string[], expression: string): string =>
   `sum by (${labels.join(', ')}) (${expression})`
 

@@ -11,7 +11,7 @@ const gatewayShape = z.strictObject({
   replicas: z.int().min(2, 'use at least 2: one gateway is an outage at every drain of a node').max(1000).default(2),
   /** In place of `replicas`: by requests and CPU with KEDA, by CPU alone without it. */
   autoscaling: gatewayScalingSchema.exactOptional(),
-  /** The Secret with the file of hashed API keys. */
+  /** The Secret with the file of hashed API keys. Gateways take a changed one without a restart. */
   keysSecret: secretKey,
   cpu: z.number().positive().max(64).exactOptional(),
   memoryMiB: z.int().min(128).max(65_536).exactOptional(),

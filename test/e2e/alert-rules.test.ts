@@ -48,6 +48,7 @@ const GOOD: Readonly<Record<string, string>> = {
   [`sluice_queued_requests{${gateway},pool="${OTHER}"}`]: constant(0),
   [`sluice_engine_up{${gateway},pool="llama",endpoint="10.0.0.1:8000"}`]: constant(1),
   [`sluice_refusals_total{${gateway},code="invalid_api_key"}`]: steady(1),
+  [`sluice_keys_last_reload_successful{${gateway}}`]: constant(1),
   [`vllm:num_requests_running{${engine}}`]: constant(9),
   [`vllm:kv_cache_usage_perc{${engine}}`]: constant(0.5),
   [`vllm:num_preemptions_total{${engine}}`]: steady(1),
@@ -101,6 +102,11 @@ const SCENARIOS: [alert: string, what: string, ...series: Series[]][] = [
     'SluiceRejectedKeys',
     'somebody guesses keys',
     [`sluice_refusals_total{${gateway},code="invalid_api_key"}`, steady(90)]
+  ],
+  [
+    'SluiceKeysNotReloaded',
+    'a file of keys is broken',
+    [`sluice_keys_last_reload_successful{${gateway}}`, constant(0)]
   ],
   ['SluiceAvailabilityBurn', 'one in ten fails', [requests('error', 'upstream_error'), steady(120)]],
   ['SluiceFirstTokenBurn', 'most first tokens are late', [firstToken('bucket', ',le="5"'), steady(200)]],

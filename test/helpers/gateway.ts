@@ -157,6 +157,8 @@ export async function readMetric(address: string, name: string, labels: Record<s
 export interface GatewayProcess extends AsyncDisposable {
   readonly address: string
   readonly child: ChildProcess
+  /** Holds `KEY_FILE` until it is written anew. */
+  readonly keysFile: string
   /** What it wrote to stdout and stderr so far. */
   output(): string
   rssBytes(): number
@@ -197,6 +199,7 @@ export async function spawnGateway(
   return {
     address: listening,
     child,
+    keysFile,
     exited,
     output: () => output,
     rssBytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) * 1024,

@@ -190,7 +190,8 @@ export class Connection implements Wire {
 
   #closeIfIdle(): void {
     if (this.#retired === undefined || this.#session?.busy || !this.open) return
-    this.#socket.close(CLOSE.goingAway, this.#retired.code)
+    const { code } = this.#retired
+    this.#socket.close(code === 'invalid_api_key' ? CLOSE.policy : CLOSE.goingAway, code)
   }
 
   /** Frees everything; what comes first of the goodbye, the peer's last byte and the socket's close calls it. */

@@ -52,6 +52,8 @@ export interface WebSockets {
   readonly size: number
   /** Takes nothing new, and closes each connection with 1001 as soon as its streams have ended. */
   retire(): void
+  /** The same, with 1008, for connections whose principals do not hold their keys any more. */
+  retireUnless(holds: (principal: Principal) => boolean): void
   /** Closes everything at once. */
   close(): void
 }
@@ -68,7 +70,7 @@ const SESSIONS: Record<WebSocketPath, (wire: Wire, client: Client, deps: Session
 
 /** Takes the WebSockets of `server`: each request that `wantsWebSocket` picks out becomes one, or is refused. */
 export function acceptWebSockets(server: Server, options: WebSocketOptions, deps: WebSocketDeps): WebSockets {
-  const connections = new Set<Connection>()
+  const connections = new Map<Connection, Principal>()
   const { maxStreams, maxMessageBytes, historyBytes } = options
   const sessionDeps = { ...deps, maxStreams, maxMessageBytes, histories: new Histories(historyBytes) }
   // a constant of its own, for its types lack closeTimeout
@@ -85,7 +87,7 @@ export function acceptWebSockets(server: Server, options: WebSocketOptions, deps
   const sockets = new WebSocketServer(settings)
   const open = (client: Client, path: WebSocketPath, socket: TellingSocket, raw: Duplex) => {
     const connection = new Connection(socket, raw, { ...options, now: deps.now })
-    connections.add(connection)
+    connections.set(connection, client.principal)
     deps.onCount(connections.size)
     connection.serve(SESSIONS[path](connection, client, sessionDeps), (closeCode) => {
       connections.delete(connection)
@@ -127,11 +129,15 @@ function admit(
 }
 
 /** One timer for all of them. */
-function watchOver(connections: Set<Connection>, options: WebSocketOptions, deps: WebSocketDeps): WebSockets {
+function watchOver(
+  connections: ReadonlyMap<Connection, Principal>,
+  options: WebSocketOptions,
+  deps: WebSocketDeps
+): WebSockets {
   const timer = setInterval(
     () => {
       const nowMs = deps.now()
-      for (const connection of connections) connection.tick(nowMs)
+      for (const connection of connections.keys()) connection.tick(nowMs)
     },
     Math.min(TICK_MS, Math.max(5, options.pingMs / 4))
   )
@@ -141,11 +147,15 @@ function watchOver(connections: Set<Connection>, options: WebSocketOptions, deps
       return connections.size
     },
     retire() {
-      for (const connection of connections) connection.retire(new GatewayError('shutting_down'))
+      for (const connection of connections.keys()) connection.retire(new GatewayError('shutting_down'))
+    },
+    retireUnless(holds) {
+      for (const [connection, principal] of connections)
+        if (!holds(principal)) connection.retire(new GatewayError('invalid_api_key'))
     },
     close() {
       clearInterval(timer)
-      for (const connection of connections) connection.cut()
+      for (const connection of connections.keys()) connection.cut()
     }
   }
 }

@@ -1,7 +1,7 @@
 // What there is and what waits, recorded by pool, and the alerts on a queue that grows and on a gateway that is gone.
 import { METRICS } from '../../../gateway/contract.ts'
 import { GATEWAY_LABELS } from '../../lib/gateway-metrics.ts'
-import { is, select, sumBy } from '../../lib/promql.ts'
+import { is, min, select, sumBy } from '../../lib/promql.ts'
 import type { AlertingRule, RecordingRule, RuleGroup, Watched } from './rule.ts'
 
 /** Recorded by pool: engines that a gateway reaches, 0 where there is none, and requests that wait. */
@@ -48,10 +48,23 @@ function watchGateway({ namespace, gatewayJob }: Watched): AlertingRule {
   }
 }
 
+/** Kubelet brings a changed Secret within two minutes, so what is refused for longer stays refused. */
+function watchKeys({ namespace }: Watched): AlertingRule {
+  return {
+    alert: 'SluiceKeysNotReloaded',
+    expr: `${min(select(METRICS.keysReloaded, is('namespace', namespace)))} == 0`,
+    for: '5m',
+    severity: 'warning',
+    summary: 'A gateway can not read its file of API keys',
+    description:
+      'The newest file of API keys is not valid, or can not be read: the keys before it stay in force, those that were taken out among them, and a gateway that starts now does not get up.'
+  }
+}
+
 /** The rules on capacity; the recorded series come first, so alerts of the same evaluation read them. */
 export function watchCapacity(watched: Watched): RuleGroup {
   return {
     name: 'sluice-capacity',
-    rules: [...recordPools(watched.namespace), watchQueue(watched), watchGateway(watched)]
+    rules: [...recordPools(watched.namespace), watchQueue(watched), watchGateway(watched), watchKeys(watched)]
   }
 }

@@ -2,12 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { timeBudgetSchema } from '../../../gateway/contract.ts'
 import { type Cluster, startCluster } from '../harness/cluster.ts'
 import { failuresOf } from '../harness/crowd.ts'
+import type { KubernetesObject } from '../harness/kubectl.ts'
 import { eventually } from '../harness/processes.ts'
 import { isSkipped } from '../tiers.ts'
 import { tryToReach } from './bystander.ts'
 import { noticeEngines } from './discovery.ts'
 import { describePods, toldToGo, untilAllReady, untilSettled } from './pods.ts'
-import { IMAGES, installRegion, NAMESPACE, OBJECTS, type Region } from './region.ts'
+import { addKey, IMAGES, installRegion, NAMESPACE, OBJECTS, type Region } from './region.ts'
 import {
   comparePaces,
   ENGINE,
@@ -109,6 +110,31 @@ describe.skipIf(isSkipped('running'))('a region on real nodes', () => {
     expect(await tryToReach(cluster, address, 'gateway')).toBe('401')
     expect(await tryToReach(cluster, address, 'bystander')).toBe('unreachable')
     expect(await tryToReach(cluster, address, 'bystander', 'default')).toBe('unreachable')
+  })
+
+  it('has a key that is added to its Secret known by every gateway, and restarts none', async () => {
+    const podsOf = async () => {
+      const selector = '--selector=app.kubernetes.io/instance=gateway'
+      const { items } = await cluster.plane.kubectl.get('pods', '--namespace', NAMESPACE, selector)
+      return items.map(({ metadata, status }: KubernetesObject) => [
+        metadata.uid,
+        status.containerStatuses[0].restartCount
+      ])
+    }
+    const before = await podsOf()
+    expect(before).toHaveLength(2)
+    const key = await addKey(cluster, 'of-next-year')
+    const changedAtMs = Date.now()
+    // the controller takes the gateways in turn, so each of them has some of these
+    const isKnown = async () => {
+      const { streams } = await openThroughTraefik(cluster, region, { key, count: 8, tokens: 2 }).ended
+      return failuresOf(streams).length === 0
+    }
+    await eventually('the new key is known', isKnown, { withinMs: 180_000, everyMs: 2000 })
+    report(
+      `a key of a changed Secret is known at the gateways after ${Math.round((Date.now() - changedAtMs) / 1000)} s`
+    )
+    expect(await podsOf()).toEqual(before)
   })
 
   it('tells the gateway of an engine that comes or goes within a second of its EndpointSlice', async () => {

@@ -37,13 +37,30 @@ export interface Region {
   readonly certificateKey: string
 }
 
-async function makeSecrets({ plane }: Cluster): Promise<Region> {
-  const { kubectl, workshop } = plane
-  const keys = join(workshop.folder, 'keys.json')
+const keysFile = ({ plane }: Cluster) => join(plane.workshop.folder, 'keys.json')
+
+/** Adds a key to the file of them. */
+async function makeKey(cluster: Cluster, id: string): Promise<string> {
   const script = join(REPOSITORY, 'gateway/cli/keys.ts')
-  const printed = await runProgram([process.execPath, script, 'tester', '--file', keys])
+  const printed = await runProgram([process.execPath, script, id, '--file', keysFile(cluster)])
   const key = /sk-\S+/.exec(printed)?.[0]
   if (key === undefined) throw new Error(`no key in what the command printed: ${printed}`)
+  return key
+}
+
+/** Replaces the Secret of API keys, as docs/operations.md tells operators to, by one with a further key. */
+export async function addKey(cluster: Cluster, id: string): Promise<string> {
+  const { kubectl } = cluster.plane
+  const key = await makeKey(cluster, id)
+  const file = `--from-file=${SECRETS.apiKeys.key}=${keysFile(cluster)}`
+  const secret = ['create', 'secret', 'generic', SECRETS.apiKeys.name, file, '--dry-run=client', '--output=yaml']
+  await kubectl.run(['--namespace', NAMESPACE, 'apply', '--filename=-'], await kubectl.run(secret))
+  return key
+}
+
+async function makeSecrets(cluster: Cluster): Promise<Region> {
+  const { kubectl, workshop } = cluster.plane
+  const key = await makeKey(cluster, 'tester')
   const engineKey = 'engine-key-of-the-test'
   const hosts = byKind('Ingress').flatMap(({ spec }) => spec.tls)
   const tls = await makeCertificate(
@@ -51,7 +68,7 @@ async function makeSecrets({ plane }: Cluster): Promise<Region> {
     hosts.flatMap(({ hosts }) => hosts)
   )
   const create = (...args: string[]) => kubectl.run(['--namespace', NAMESPACE, 'create', 'secret', ...args])
-  await create('generic', SECRETS.apiKeys.name, `--from-file=${SECRETS.apiKeys.key}=${keys}`)
+  await create('generic', SECRETS.apiKeys.name, `--from-file=${SECRETS.apiKeys.key}=${keysFile(cluster)}`)
   await create('generic', SECRETS.engineKey.name, `--from-literal=${SECRETS.engineKey.key}=${engineKey}`)
   await create('generic', SECRETS.huggingFace.name, `--from-literal=${SECRETS.huggingFace.key}=hf_test`)
   for (const { secretName } of hosts) await create('tls', secretName, `--cert=${tls.certificate}`, `--key=${tls.key}`)

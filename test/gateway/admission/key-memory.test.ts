@@ -39,7 +39,7 @@ describe('HalfSipHash-2-4-64', () => {
 /** A memory over a ring in which every `Bearer sk-N` is right, and how often the ring was asked. */
 function createMemory() {
   const asked: string[] = []
-  const identify = createKeyMemory((authorization) => {
+  const { identify, forget } = createKeyMemory((authorization) => {
     asked.push(authorization)
     const keyId = /^Bearer +(sk-\d+)$/i.exec(authorization)?.[1]
     if (keyId === undefined) throw new GatewayError('invalid_api_key')
@@ -49,7 +49,7 @@ function createMemory() {
     const bytes = Buffer.from(`authorization: ${value}\r\n`, 'latin1')
     return identify(bytes, 15, bytes.length - 2).keyId
   }
-  return { asked, ask }
+  return { asked, ask, forget }
 }
 
 describe('a key', () => {
@@ -72,6 +72,14 @@ describe('a key', () => {
     for (let round = 0; round < 2; round++)
       for (let i = 0; i < 20_000; i++) if (ask(`Bearer sk-${i}`) !== `sk-${i}`) expect.unreachable(`sk-${i}`)
     expect(asked).toHaveLength(20_000)
+  })
+
+  it('is checked anew when other keys are right than before', () => {
+    const { asked, ask, forget } = createMemory()
+    for (let round = 0; round < 2; round++) ask('Bearer sk-1')
+    forget()
+    for (let round = 0; round < 2; round++) ask('Bearer sk-1')
+    expect(asked).toEqual(['Bearer sk-1', 'Bearer sk-1'])
   })
 
   it('that is spelt in an odd way is checked each time', () => {

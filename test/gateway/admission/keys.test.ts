@@ -1,7 +1,7 @@
 // From an Authorization header to a principal.
 import { createHmac, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { createKeys, hashKey } from '../../../gateway/admission/keys.ts'
+import { createKeys, hashKey, type Keys } from '../../../gateway/admission/keys.ts'
 import { keyFileSchema } from '../../../gateway/contract.ts'
 import { GatewayError } from '../../../gateway/errors.ts'
 
@@ -94,6 +94,50 @@ describe('a key ring', () => {
       expect(() => ring.authenticate(`Bearer ${key}`)).toThrow(GatewayError)
       expect(ring.authenticate('Bearer sk-s').keyId).toBe('short')
     }
+  })
+})
+
+describe('a key ring that takes another file', () => {
+  const entry = (id: string, more = {}) => ({ id, hash: hashKey(SALT, `sk-${id}`), ...more })
+  const who = (ring: Keys, id: string) => {
+    try {
+      return ring.authenticate(`Bearer sk-${id}`)
+    } catch {
+      return undefined
+    }
+  }
+
+  it('knows its keys and no others', () => {
+    const ring = createKeys({ salt: SALT, keys: [entry('old'), entry('both')] })
+    expect(ring.replace({ salt: SALT, keys: [entry('both'), entry('new')] })).toBe(true)
+    expect(['old', 'both', 'new'].map((id) => who(ring, id)?.keyId)).toEqual([undefined, 'both', 'new'])
+  })
+
+  it('knows them under the salt of that file', () => {
+    const salt = Buffer.alloc(32, 2).toString('base64')
+    const ring = createKeys({ salt: SALT, keys: [entry('a')] })
+    expect(ring.replace({ salt, keys: [{ id: 'a', hash: hashKey(salt, 'sk-a') }] })).toBe(true)
+    expect(who(ring, 'a')?.keyId).toBe('a')
+  })
+
+  it.each([
+    ['the same key with the same rights', entry('a', { maxOutputTokens: 5, models: ['m'] }), true],
+    ['other models', entry('a', { maxOutputTokens: 5, models: ['m', 'n'] }), false],
+    ['another limit', entry('a', { maxOutputTokens: 6, models: ['m'] }), false],
+    ['another key of that name', { ...entry('b'), id: 'a', maxOutputTokens: 5, models: ['m'] }, false],
+    ['another name of that key', { ...entry('a', { maxOutputTokens: 5, models: ['m'] }), id: 'b' }, false]
+  ])('tells of a principal whether it holds what it held, for %s', (_what, next, holds) => {
+    const ring = createKeys({ salt: SALT, keys: [entry('a', { maxOutputTokens: 5, models: ['m'] })] })
+    const before = ring.authenticate('Bearer sk-a')
+    expect(ring.holds(before)).toBe(true)
+    expect(ring.replace({ salt: SALT, keys: [next] })).toBe(!holds)
+    expect(ring.holds(before)).toBe(holds)
+  })
+
+  it('is unchanged by the same keys in another order, and changed by fewer', () => {
+    const ring = createKeys({ salt: SALT, keys: [entry('a'), entry('b')] })
+    expect(ring.replace({ salt: SALT, keys: [entry('b'), entry('a')] })).toBe(false)
+    expect(ring.replace({ salt: SALT, keys: [entry('b')] })).toBe(true)
   })
 })
 

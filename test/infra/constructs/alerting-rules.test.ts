@@ -39,6 +39,7 @@ describe('AlertingRules', () => {
       'SluiceEngineStuck',
       'SluiceFirstTokenBurn',
       'SluiceGatewayDown',
+      'SluiceKeysNotReloaded',
       'SluiceKvCacheFull',
       'SluiceNoEngine',
       'SluicePreemptions',

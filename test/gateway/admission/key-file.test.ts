@@ -1,0 +1,118 @@
+// A file of keys that is replaced while it is followed.
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { followKeyFile } from '../../../gateway/admission/key-file.ts'
+import { loadKeyFile } from '../../../gateway/config.ts'
+import { KEY_FILE, until } from '../../helpers/gateway.ts'
+
+const EVERY_MS = 5
+const fileOf = (id: string) => JSON.stringify({ ...KEY_FILE, keys: [{ ...KEY_FILE.keys[0], id }] })
+
+let folder = ''
+let path = ''
+const told: string[] = []
+const stops: (() => void)[] = []
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sluice-keys-'))
+  path = join(folder, 'keys.json')
+})
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop()
+  told.length = 0
+  rmSync(folder, { recursive: true })
+})
+
+const follow = () =>
+  stops.push(
+    followKeyFile(path, EVERY_MS, {
+      load: loadKeyFile,
+      onKeys: ({ keys }) => told.push(`keys ${keys.map(({ id }) => id)}`),
+      onRefused: ({ message }) => told.push(`refused ${message}`)
+    })
+  )
+const untilTold = (count: number) => until(`${count} were told`, () => told.length >= count)
+/** Long enough for several looks. */
+const afterSomeLooks = () => sleep(20 * EVERY_MS)
+
+/** Mounts a version as kubelet does: the file is a link through `..data`, which is turned in one step. */
+function mount(version: string): void {
+  mkdirSync(join(folder, `..${version}`))
+  writeFileSync(join(folder, `..${version}`, 'keys.json'), fileOf(version))
+  symlinkSync(`..${version}`, join(folder, '..data_tmp'))
+  renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
+}
+
+describe('a key file', () => {
+  it('is read once more when it begins to be followed, and never again while it stays as it is', async () => {
+    writeFileSync(path, fileOf('a'))
+    follow()
+    await untilTold(1)
+    await afterSomeLooks()
+    expect(told).toEqual(['keys a'])
+  })
+
+  it('is read when it is written, and when another one takes its place', async () => {
+    writeFileSync(path, fileOf('a'))
+    follow()
+    await untilTold(1)
+    writeFileSync(path, fileOf('bb'))
+    await untilTold(2)
+    writeFileSync(`${path}.new`, fileOf('cc'))
+    renameSync(`${path}.new`, path)
+    await untilTold(3)
+    expect(told).toEqual(['keys a', 'keys bb', 'keys cc'])
+  })
+
+  it('of a mounted Secret is read when kubelet turns the link', async () => {
+    mount('one')
+    symlinkSync(join('..data', 'keys.json'), path)
+    follow()
+    await untilTold(1)
+    mount('two')
+    await untilTold(2)
+    expect(told).toEqual(['keys one', 'keys two'])
+  })
+
+  it.each([
+    ['is no JSON', '{"salt":', 'valid JSON'],
+    ['lacks its salt', '{"keys":[]}', 'salt'],
+    ['has a field that nobody knows', JSON.stringify({ ...KEY_FILE, more: 1 }), 'more']
+  ])('that %s is refused once, and read when it is mended', async (_what, text, says) => {
+    writeFileSync(path, fileOf('a'))
+    follow()
+    await untilTold(1)
+    writeFileSync(path, text)
+    await untilTold(2)
+    await afterSomeLooks()
+    writeFileSync(path, fileOf('a'))
+    await untilTold(3)
+    expect(told).toEqual(['keys a', expect.stringContaining(says), 'keys a'])
+    expect(told[1]).toContain(path)
+  })
+
+  it('that goes away is told of once, and read when it is back', async () => {
+    writeFileSync(path, fileOf('a'))
+    follow()
+    await untilTold(1)
+    rmSync(path)
+    await untilTold(2)
+    await afterSomeLooks()
+    writeFileSync(path, fileOf('a'))
+    await untilTold(3)
+    expect(told).toEqual(['keys a', expect.stringContaining('ENOENT'), 'keys a'])
+  })
+
+  it('is left alone once nobody follows it', async () => {
+    writeFileSync(path, fileOf('a'))
+    follow()
+    await untilTold(1)
+    for (const stop of stops.splice(0)) stop()
+    writeFileSync(path, fileOf('b'))
+    await afterSomeLooks()
+    expect(told).toEqual(['keys a'])
+  })
+})
