@@ -29,7 +29,7 @@ export function watchRegion(
   const gatewayJob = scrape(gateway)
   const pools = engines.flatMap((engine, index) => {
     const one = placed[index]
-    return one === undefined ? [] : [describe(one, scrape(engine))]
+    return one === undefined ? [] : [describe(one, engine, scrape(engine))]
   })
   new AlertingRules(scope, 'Rules', {
     ...{ name: 'sluice', region: name, namespace, gatewayJob, pools },
@@ -41,12 +41,13 @@ export function watchRegion(
   })
 }
 
-function describe({ model, placement }: PlacedModel, job: string): WatchedPool {
+function describe({ model, placement }: PlacedModel, { warmUp }: VllmDeployment, job: string): WatchedPool {
   return {
     pool: model.name,
     servedModelName: model.servedName,
     job,
     scaledToZero: isScaledToZero(placement),
-    loadSeconds: model.loadSeconds
+    loadSeconds: model.loadSeconds,
+    warmUpSeconds: warmUp?.seconds ?? 0
   }
 }

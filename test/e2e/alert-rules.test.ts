@@ -6,20 +6,28 @@ import { find, type Manifest, manifestsOf, model, placement, stackOf, watched } 
 
 const MODEL = 'llama-3.1-8b-instruct'
 const OTHER = 'other'
-const rules: Manifest = find(
-  manifestsOf(
-    stackOf({
-      models: [model({ loadSeconds: 300 }), model({ name: OTHER, servedName: OTHER, loadSeconds: 300 })],
-      regions: [
-        watched({
-          placements: [placement(), placement({ model: OTHER, autoscaling: { minReplicas: 0, maxReplicas: 2 } })]
-        })
-      ]
-    })
-  ),
-  'PrometheusRule',
-  'sluice'
-).spec
+const rulesWith = (placed: object): Manifest =>
+  find(
+    manifestsOf(
+      stackOf({
+        models: [
+          model({ loadSeconds: 300, settings: { model: 'org/model', revision: 'a'.repeat(40) } }),
+          model({ name: OTHER, servedName: OTHER, loadSeconds: 300 })
+        ],
+        regions: [
+          watched({
+            placements: [
+              placement(placed),
+              placement({ model: OTHER, autoscaling: { minReplicas: 0, maxReplicas: 2 } })
+            ]
+          })
+        ]
+      })
+    ),
+    'PrometheusRule',
+    'sluice'
+  ).spec
+const rules = rulesWith({})
 
 /** A series and its values, a minute apart, in promtool's notation. */
 type Series = readonly [series: string, values: string]
@@ -150,9 +158,9 @@ function describeDay(changes: readonly Series[], fires: readonly string[], mayFi
   }
 }
 
-const runTest = (test: object) =>
+const runTest = (test: object, of = rules) =>
   runPromtool(['test', 'rules', 'tests.yml'], {
-    'rules.yml': rules,
+    'rules.yml': of,
     'tests.yml': { rule_files: ['rules.yml'], evaluation_interval: '1m', tests: [test] }
   })
 
@@ -181,6 +189,37 @@ describe.skipIf(isMissing(PROMTOOL, 'tests of alerts', 'install Prometheus (Debi
       })
       const promql_expr_test = [windows(119), windows(170, '1h', '6h'), windows(230, '1d')]
       expect(runTest({ ...test, promql_expr_test })).toMatch(/SUCCESS/)
+    })
+
+    it('wait for the first engine of all as long as it is warmed up and loaded, and for no other', () => {
+      const warmed = rulesWith({ cache: { kind: 'claim', claimName: 'models', warmUp: true, downloadSeconds: 3600 } })
+      const engineUp = `sluice_engine_up{${gateway},pool="llama",endpoint="10.0.0.1:8000"}`
+      const firingAt = (minute: number, ...alerts: string[]) => ({
+        expr: 'count by (alertname) (ALERTS{alertstate="firing",alertname=~"SluiceNoEngine|SluiceEngineStuck"})',
+        eval_time: `${minute}m`,
+        exp_samples: alerts.map((alert) => ({ labels: `{alertname="${alert}"}`, value: 1 }))
+      })
+      const first = describeDay(
+        [
+          [engineUp, ''],
+          [`up{${engine}}`, constant(0)]
+        ],
+        [],
+        []
+      )
+      const lost = describeDay(
+        [
+          [engineUp, `1x20 0x${MINUTES}`],
+          [`up{${engine}}`, `1x20 0x${MINUTES}`]
+        ],
+        [],
+        []
+      )
+      const both = ['SluiceEngineStuck', 'SluiceNoEngine']
+      const never = [firingAt(62), firingAt(80, ...both), firingAt(230, ...both)]
+      const onceWas = [firingAt(20), firingAt(28, 'SluiceNoEngine'), firingAt(40, ...both), firingAt(230, ...both)]
+      expect(runTest({ ...first, promql_expr_test: never }, warmed)).toMatch(/SUCCESS/)
+      expect(runTest({ ...lost, promql_expr_test: onceWas }, warmed)).toMatch(/SUCCESS/)
     })
 
     it('have a scenario for each alert', () => {

@@ -42,7 +42,9 @@ const hastened = {
     ...group,
     rules: group.rules.map((rule: Manifest) => ({
       ...rule,
-      expr: rule.expr.replace(/\[(\w+)\]/g, (_all: string, window: string) => `[${shorten(window)}]`),
+      expr: rule.expr
+        .replace(/\[(\w+)\]/g, (_all: string, window: string) => `[${shorten(window)}]`)
+        .replace(/offset (\w+)/g, (_all: string, age: string) => `offset ${shorten(age)}`),
       ...(rule.for === undefined ? {} : { for: shorten(rule.for) })
     }))
   }))

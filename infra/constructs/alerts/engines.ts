@@ -9,13 +9,23 @@ import type { AlertingRule, RuleGroup, Watched, WatchedPool } from './rule.ts'
 /** A rollout, a node's drain or one bad probe is no reason to call anybody. */
 const PATIENCE_SECONDS = 300
 
-function watchNone(namespace: string, { pool, scaledToZero, loadSeconds }: WatchedPool): AlertingRule {
-  const ofPool = [is('namespace', namespace), is(GATEWAY_LABELS.pool, pool)]
-  const none = `${select(enginesUp, ...ofPool)} == 0`
-  const waiting = ` and on (${GATEWAY_LABELS.pool}) ${select(queuedRequests, ...ofPool)} > 0`
+const enginesOf = (namespace: string, pool: string) =>
+  select(enginesUp, is('namespace', namespace), is(GATEWAY_LABELS.pool, pool))
+
+/** That nobody waits for the first engine of all any more: the pool has had one, or has been known for so long. */
+function isOlder(namespace: string, pool: string, seconds: number): string {
+  const engines = enginesOf(namespace, pool)
+  return `(max_over_time(${engines}[${seconds}s]) > 0 or ${engines} offset ${seconds}s >= 0)`
+}
+
+function watchNone(namespace: string, { pool, scaledToZero, ...times }: WatchedPool): AlertingRule {
+  const { loadSeconds, warmUpSeconds = 0 } = times
+  const queued = select(queuedRequests, is('namespace', namespace), is(GATEWAY_LABELS.pool, pool))
+  const waiting = scaledToZero ? ` and on (${GATEWAY_LABELS.pool}) ${queued} > 0` : ''
+  const first = isOlder(namespace, pool, warmUpSeconds + loadSeconds)
   return {
     alert: 'SluiceNoEngine',
-    expr: scaledToZero ? none + waiting : none,
+    expr: `${enginesOf(namespace, pool)} == 0 and ${first}${waiting}`,
     // From zero the first engine is loaded while its requests wait.
     for: `${scaledToZero ? loadSeconds + PATIENCE_SECONDS : PATIENCE_SECONDS}s`,
     severity: 'critical',
@@ -25,10 +35,11 @@ function watchNone(namespace: string, { pool, scaledToZero, loadSeconds }: Watch
   }
 }
 
-function watchStart(namespace: string, { pool, job, loadSeconds }: WatchedPool): AlertingRule {
+function watchStart(namespace: string, { pool, job, loadSeconds, warmUpSeconds = 0 }: WatchedPool): AlertingRule {
+  const warmed = warmUpSeconds === 0 ? '' : ` and on (namespace) ${isOlder(namespace, pool, warmUpSeconds)}`
   return {
     alert: 'SluiceEngineStuck',
-    expr: `${select('up', is('namespace', namespace), is('job', job))} == 0`,
+    expr: `${select('up', is('namespace', namespace), is('job', job))} == 0${warmed}`,
     for: `${loadSeconds + PATIENCE_SECONDS}s`,
     severity: 'warning',
     labels: { pool },
@@ -39,7 +50,7 @@ function watchStart(namespace: string, { pool, job, loadSeconds }: WatchedPool):
 
 function watchMetrics(namespace: string, { pool, servedModelName }: WatchedPool): AlertingRule {
   const series = select(VLLM_METRICS.running, is('namespace', namespace), is(VLLM_LABELS.model, servedModelName))
-  const up = select(enginesUp, is('namespace', namespace), is(GATEWAY_LABELS.pool, pool))
+  const up = enginesOf(namespace, pool)
   return {
     alert: 'SluiceEngineMetricsMissing',
     expr: `${up} > 0 unless on () count(${series})`,

@@ -12,6 +12,8 @@ export interface WatchedPool {
   readonly scaledToZero: boolean
   /** Seconds that the model may load for. */
   readonly loadSeconds: number
+  /** Seconds that the weights may be downloaded for before the first engine of all starts. @default 0 */
+  readonly warmUpSeconds?: number
 }
 
 /** What is promised to readers. */
