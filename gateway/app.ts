@@ -114,10 +114,12 @@ function createStates(settings: Settings, log: Logger): States {
     admitsBody: createBodyBudget(config.maxHeldBytes, watches.heldBytes)
   })
   const sources = { queues: queue.snapshot, engines: pool.snapshot, journals: () => journals.snapshot() }
-  const metrics = createMetrics(sources)
+  const metrics = createMetrics(sources, namesOf(config))
   const journals = createJournals(settings, { now, newGatewayId: randomUUID, newSecret }, metrics, log)
   return { pool, queue, watches, client, metrics, journals }
 }
+
+const namesOf = ({ pools }: Config) => pools.flatMap(({ models }) => models.map(({ name }) => name))
 
 function must(pools: ReadonlyMap<string, PoolConfig>, name: string): PoolConfig {
   const pool = pools.get(name)

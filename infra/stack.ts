@@ -69,7 +69,7 @@ export const stack: StackInput = {
         maxNumSeqs: 256,
         maxNumBatchedTokens: 8192,
         gpuMemoryUtilization: 0.92,
-        maxNumQueuedReqs: 512,
+        maxNumQueuedReqs: 4096,
         extraArgs: ['--reasoning-parser=qwen3']
       }
     }

@@ -1,4 +1,4 @@
-// Makes API keys: prints a new key once, and stores its hash in a key file for the gateway to read.
+// Makes API keys and takes them out: prints a new key once, and stores its hash in a key file for the gateway to read.
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -6,8 +6,10 @@ import { hashKey } from '../admission/keys.ts'
 import { describeProblems, FILES, type KeyFile, keyFileSchema } from '../contract.ts'
 
 const USAGE = `usage: npm run keys -- ID [--file keys.json] [--max-output-tokens N] [--models a,b]
+       npm run keys -- ID --remove [--file keys.json]
 
 Makes an API key named ID, prints it once, and adds its hash to the file, which is created if it is not there.
+With --remove takes the key of that name out of the file.
 The gateway reads the file from ${FILES.keys}, and again when it has changed; put it there as a Secret:
 
   kubectl -n NAMESPACE create secret generic sluice-api-keys --from-file=keys.json --dry-run=client -o yaml | kubectl apply -f -
@@ -26,6 +28,7 @@ function readOptions() {
         file: { type: 'string', default: 'keys.json' },
         'max-output-tokens': { type: 'string' },
         models: { type: 'string' },
+        remove: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h' }
       }
     })
@@ -53,24 +56,46 @@ function readKeyFile(file: string): KeyFile {
   }
 }
 
+/** A new file beside the old one, then a rename: whoever reads in between sees the one or the other, never a half. */
+function writeKeyFile(file: string, content: KeyFile): void {
+  try {
+    writeFileSync(`${file}.new`, `${JSON.stringify(parseKeyFile(content, file), null, 2)}\n`, { mode: 0o600 })
+    renameSync(`${file}.new`, file)
+  } catch (cause) {
+    fail(`${file} cannot be written: ${(cause as Error).message}`)
+  }
+}
+
+function readLimit(text: string | undefined): { maxOutputTokens?: number } {
+  if (text === undefined) return {}
+  if (!/^[1-9]\d*$/.test(text)) fail(`--max-output-tokens: "${text}" is no number of tokens; use one from 1 on`)
+  return { maxOutputTokens: Number(text) }
+}
+
+function add({ id, file, models, ...options }: ReturnType<typeof readOptions>): void {
+  const before = readKeyFile(file)
+  if (before.keys.some((one) => one.id === id)) fail(`${file} has a key named ${id} already`)
+  const key = `sk-${randomBytes(32).toString('base64url')}`
+  const entry = {
+    ...{ id, hash: hashKey(before.salt, key) },
+    ...readLimit(options['max-output-tokens']),
+    ...(models === undefined ? {} : { models: models.split(',') })
+  }
+  writeKeyFile(file, { ...before, keys: [...before.keys, entry] })
+  process.stderr.write(`Added ${id} to ${file}. The key, shown this once:\n`)
+  process.stdout.write(`${key}\n`)
+}
+
+function remove({ id, file, models, ...options }: ReturnType<typeof readOptions>): void {
+  if (models !== undefined || options['max-output-tokens'] !== undefined)
+    fail('--remove takes a key out as it is; leave --models and --max-output-tokens out')
+  const { keys, ...rest } = readKeyFile(file)
+  const left = keys.filter((one) => one.id !== id)
+  if (left.length === keys.length) fail(`${file} has no key named ${id}`)
+  writeKeyFile(file, { ...rest, keys: left })
+  process.stderr.write(`Took ${id} out of ${file}; keys left: ${left.length}\n`)
+}
+
 const options = readOptions()
-const before = readKeyFile(options.file)
-if (before.keys.some(({ id }) => id === options.id)) fail(`${options.file} has a key named ${options.id} already`)
-const key = `sk-${randomBytes(32).toString('base64url')}`
-const limit = options['max-output-tokens']
-const entry = {
-  id: options.id,
-  hash: hashKey(before.salt, key),
-  ...(limit === undefined ? {} : { maxOutputTokens: Number(limit) }),
-  ...(options.models === undefined ? {} : { models: options.models.split(',') })
-}
-const after = parseKeyFile({ ...before, keys: [...before.keys, entry] }, options.file)
-// a new file beside the old one, then a rename: whoever reads in between sees the one or the other, never a half
-try {
-  writeFileSync(`${options.file}.new`, `${JSON.stringify(after, null, 2)}\n`, { mode: 0o600 })
-  renameSync(`${options.file}.new`, options.file)
-} catch (cause) {
-  fail(`${options.file} cannot be written: ${(cause as Error).message}`)
-}
-process.stderr.write(`Added ${options.id} to ${options.file}. The key, shown this once:\n`)
-process.stdout.write(`${key}\n`)
+if (options.remove) remove(options)
+else add(options)

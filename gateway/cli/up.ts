@@ -111,7 +111,7 @@ Ask it yourself:
 
 The manifests are in charts-out/, one folder a region. Read infra/stack.ts, then:
 
-${stack.regions.map(({ name }) => `  kubectl --context ${name} apply -R -f charts-out/${name}/`).join('\n')}
+${stack.regions.map(({ name }) => `  kubectl --context ${name} apply -k charts-out/${name}`).join('\n')}
 
 See it: ${address}/ in a browser. The key is ${KEY}.
 

@@ -18,7 +18,8 @@ export class Failure extends Error {
 /** @type {Readonly<Record<string, string>>} */
 const REMEDIES = {
   missing_api_key: 'Enter an API key above. Whoever runs the gateway makes one with: npm run -s keys -- ID',
-  invalid_api_key: 'Check the key for a missing or extra character. A new key is known a minute after its Secret has changed.',
+  invalid_api_key:
+    'Check the key for a missing or extra character. A new key is known a minute after its Secret has changed.',
   key_not_sendable: 'Choose another transport, or a key as the gateway makes them: letters, digits, - and _.',
   model_not_found: 'Choose another model. A restricted one needs a key that names it.',
   route_not_supported: 'Choose a model that chats: this one has other tasks.',

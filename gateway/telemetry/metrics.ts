@@ -2,6 +2,7 @@
 import { collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
 import type { RequestRecord } from '../call.ts'
 import { METRICS } from '../contract.ts'
+import type { ErrorCode } from '../errors.ts'
 import { createCounter, createHistogram, type Family } from './series.ts'
 
 /** What the gauges show, read only when somebody asks for the metrics. */
@@ -43,17 +44,35 @@ const FIRST_TOKEN_BUCKETS = [
 ]
 const PER_TOKEN_BUCKETS = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5]
 const TOKEN_BUCKETS = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576]
-const QUEUE_BUCKETS = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+const QUEUE_BUCKETS = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600]
 
 const MODEL = 'gen_ai_request_model'
 const OPERATION = 'gen_ai_operation_name'
 const TOKEN_TYPE = 'gen_ai_token_type'
 const ERROR = 'error_type'
 
-export function createMetrics(sources: MetricSources): Metrics {
+/** How the gateway itself ends a request: by these codes of errors.ts. */
+const ENDINGS: readonly ErrorCode[] = [
+  'engine_refused',
+  'queue_full',
+  'memory_full',
+  'queue_timeout',
+  'engine_overloaded',
+  'no_engine',
+  'shutting_down',
+  'upstream_error',
+  'ttft_timeout',
+  'idle_timeout',
+  'stream_timeout',
+  'slow_reader',
+  'internal_error'
+]
+
+/** @param models those of the configuration: their series begin at zero, for a rate sees nothing of a series' first value */
+export function createMetrics(sources: MetricSources, models: readonly string[]): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  const record = createRequestMetrics(registry)
+  const record = createRequestMetrics(registry, models)
   createGauges(registry, sources)
   const refusals = register(
     registry,
@@ -63,6 +82,7 @@ export function createMetrics(sources: MetricSources): Metrics {
       labelNames: ['code']
     })
   )
+  for (const code of ['missing_api_key', 'invalid_api_key']) refusals.series(code).add(0)
   const webSockets = new Gauge({ name: METRICS.webSockets, help: 'Open WebSockets.', registers: [registry] })
   return {
     contentType: registry.contentType,
@@ -81,13 +101,19 @@ function register<S>(registry: Registry, family: Family<S>): Family<S> {
   return family
 }
 
-function createRequestMetrics(registry: Registry): (record: RequestRecord) => void {
+function createRequestMetrics(registry: Registry, models: readonly string[]): (record: RequestRecord) => void {
   const counter = (name: string, help: string, labelNames: string[]) =>
     register(registry, createCounter({ name, help, labelNames }))
   const requests = counter(METRICS.requests, 'Requests by how they ended.', [MODEL, 'outcome', 'code'])
   const tokens = counter(METRICS.tokens, 'Output tokens relayed.', [MODEL])
   const retries = counter(METRICS.retries, 'Requests sent to one more engine.', [MODEL])
   const observe = createHistograms(registry)
+  for (const model of models) {
+    for (const kind of ['complete', 'client_gone']) requests.series(model, kind, '').add(0)
+    for (const code of ENDINGS) requests.series(model, 'error', code).add(0)
+    tokens.series(model).add(0)
+    retries.series(model).add(0)
+  }
   return (record) => {
     const { call, outcome } = record
     const code = outcome.kind === 'error' ? outcome.error.code : ''

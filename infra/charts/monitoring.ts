@@ -41,13 +41,15 @@ export function watchRegion(
   })
 }
 
-function describe({ model, placement }: PlacedModel, { warmUp }: VllmDeployment, job: string): WatchedPool {
+function describe({ model, placement }: PlacedModel, engine: VllmDeployment, job: string): WatchedPool {
+  const warmUpSeconds = engine.warmUp?.seconds ?? 0
   return {
     pool: model.name,
     servedModelName: model.servedName,
     job,
     scaledToZero: isScaledToZero(placement),
-    loadSeconds: model.loadSeconds,
-    warmUpSeconds: warmUp?.seconds ?? 0
+    startSeconds: engine.startSeconds - warmUpSeconds,
+    warmUpSeconds,
+    gapSeconds: engine.gapSeconds
   }
 }

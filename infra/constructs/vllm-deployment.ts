@@ -69,6 +69,8 @@ export class VllmDeployment extends Construct {
   readonly warmUp?: WarmUp
   /** Seconds that a new pod may take until it serves: its node and image, then its weights. */
   readonly startSeconds: number
+  /** Seconds that a rollout may leave its Service without a ready replica; 0 where it never does. */
+  readonly gapSeconds: number
   /** Whom its pods ask for the cloud's tokens, where they ask anybody inside of its network. */
   readonly tokenServer?: TokenServer
 
@@ -82,6 +84,7 @@ export class VllmDeployment extends Construct {
     if ((props.nodes ?? 1) > 1) this.workerLabels = selectorOf(workerIdentity(props))
     if (props.cache.warmUp !== undefined) this.warmUp = props.cache.warmUp
     this.startSeconds = startSecondsOf(props)
+    this.gapSeconds = gapSecondsOf(props)
     const tokenServer = tokenServerOf(props.serviceAccountAnnotations)
     if (tokenServer !== undefined) this.tokenServer = tokenServer
 
@@ -184,6 +187,11 @@ const BUDGETS = { surge: [1, 0], 'in-place': [0, 1], recreate: [0, '100%'] } as 
 
 function startSecondsOf({ cache, loadSeconds = DEFAULT_LOAD_SECONDS }: VllmDeploymentProps): number {
   return SCHEDULE_SECONDS + (cache.warmUp?.seconds ?? 0) + loadSeconds
+}
+
+/** Old replicas drain for as long as they may before the first new one begins to start. */
+function gapSecondsOf(props: VllmDeploymentProps): number {
+  return rolloutOf(props) === 'recreate' ? props.budget.terminationGraceSeconds + startSecondsOf(props) : 0
 }
 
 function renderRollout(

@@ -25,6 +25,7 @@ export const sumBy = (labels: readonly string[], expression: string): string =>
   `sum by (${labels.join(', ')}) (${expression})`
 
 /** Per second, over a window such as `5m`. */
+export const increase = (selector: string, window: string): string => `increase(${selector}[${window}])`
 export const rate = (selector: string, window: string): string => `rate(${selector}[${window}])`
 
 /** A quantile, 0 to 1, of a histogram's `_bucket` series, kept apart by `labels`. */

@@ -45,7 +45,9 @@ const thresholdsSchema = z.strictObject({
   /** Share of requests that there is no room for. */
   refusedShare: share.default(0.05),
   /** Requests without a known key, a second. */
-  rejectedKeysPerSecond: z.number().positive().max(1_000_000).default(1)
+  rejectedKeysPerSecond: z.number().positive().max(1_000_000).default(1),
+  /** Requests of a model in a rule's window, below which no share is told of: of three, one is a third. */
+  minRequests: z.int().min(0).max(1_000_000).default(20)
 })
 
 /** What is written here beyond `prometheusUrl` needs the Prometheus operator. */

@@ -216,8 +216,8 @@ describe.skipIf(isMissing(PROMTOOL, 'tests of alerts', 'install Prometheus (Debi
         []
       )
       const both = ['SluiceEngineStuck', 'SluiceNoEngine']
-      const never = [firingAt(62), firingAt(80, ...both), firingAt(230, ...both)]
-      const onceWas = [firingAt(20), firingAt(28, 'SluiceNoEngine'), firingAt(40, ...both), firingAt(230, ...both)]
+      const never = [firingAt(82), firingAt(90, ...both), firingAt(230, ...both)]
+      const onceWas = [firingAt(20), firingAt(28, 'SluiceNoEngine'), firingAt(50, ...both), firingAt(230, ...both)]
       expect(runTest({ ...first, promql_expr_test: never }, warmed)).toMatch(/SUCCESS/)
       expect(runTest({ ...lost, promql_expr_test: onceWas }, warmed)).toMatch(/SUCCESS/)
     })

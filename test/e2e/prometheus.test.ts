@@ -13,6 +13,8 @@ const manifests = manifestsOf(
     models: [model({ name: 'test', servedName: MODEL, loadSeconds: 300 })],
     regions: [
       watched({
+        // a window here is seconds long
+        monitoring: { ...watched().monitoring, thresholds: { minRequests: 3 } },
         gateway: { ...region().gateway, autoscaling: { maxReplicas: 4 } },
         placements: [placement({ model: 'test', autoscaling: { minReplicas: 1, maxReplicas: 4 } })]
       })
@@ -110,7 +112,7 @@ describe.skipIf(
       await (await chat(gateway.address, { body: { stream: true, max_tokens: 20 } })).text()
     await chat(gateway.address, { key: 'sk-nobody' })
     await until('something was recorded', async () => {
-      return (await plain.query('model:sluice_requests_failed:ratio_rate5m')).length === 1
+      return (await plain.query('model:sluice_requests_failed:ratio_rate5m')).length > 0
     })
     const firing = await plain.query('ALERTS{alertstate="firing"}')
     expect(firing.map(({ metric }) => metric.alertname)).toEqual([])

@@ -19,32 +19,32 @@ function isOlder(namespace: string, pool: string, seconds: number): string {
 }
 
 function watchNone(namespace: string, { pool, scaledToZero, ...times }: WatchedPool): AlertingRule {
-  const { loadSeconds, warmUpSeconds = 0 } = times
+  const { startSeconds, warmUpSeconds = 0, gapSeconds = 0 } = times
   const queued = select(queuedRequests, is('namespace', namespace), is(GATEWAY_LABELS.pool, pool))
   const waiting = scaledToZero ? ` and on (${GATEWAY_LABELS.pool}) ${queued} > 0` : ''
-  const first = isOlder(namespace, pool, warmUpSeconds + loadSeconds)
+  const first = isOlder(namespace, pool, warmUpSeconds + startSeconds)
   return {
     alert: 'SluiceNoEngine',
     expr: `${enginesOf(namespace, pool)} == 0 and ${first}${waiting}`,
-    // From zero the first engine is loaded while its requests wait.
-    for: `${scaledToZero ? loadSeconds + PATIENCE_SECONDS : PATIENCE_SECONDS}s`,
+    // From zero the first engine starts while its requests wait.
+    for: `${(scaledToZero ? Math.max(startSeconds, gapSeconds) : gapSeconds) + PATIENCE_SECONDS}s`,
     severity: 'critical',
     labels: { pool },
     summary: `The pool ${pool} has no engine`,
-    description: `No gateway reaches an engine of ${pool}, so its requests wait or are refused. Look at the pods of its Deployment: pending for want of a GPU, loading, or crashing.`
+    description: `No gateway reaches an engine of ${pool}, so its requests wait or are refused. Look at its engines' pods: pending for want of a GPU, loading, or crashing.`
   }
 }
 
-function watchStart(namespace: string, { pool, job, loadSeconds, warmUpSeconds = 0 }: WatchedPool): AlertingRule {
+function watchStart(namespace: string, { pool, job, startSeconds, warmUpSeconds = 0 }: WatchedPool): AlertingRule {
   const warmed = warmUpSeconds === 0 ? '' : ` and on (namespace) ${isOlder(namespace, pool, warmUpSeconds)}`
   return {
     alert: 'SluiceEngineStuck',
     expr: `${select('up', is('namespace', namespace), is('job', job))} == 0${warmed}`,
-    for: `${loadSeconds + PATIENCE_SECONDS}s`,
+    for: `${startSeconds + PATIENCE_SECONDS}s`,
     severity: 'warning',
     labels: { pool },
     summary: `An engine of ${pool} does not start`,
-    description: `{{ $labels.pod }} has not answered for longer than the ${loadSeconds} s that its model may load for. It crashes, loads too slowly, or its metrics can't be reached.`
+    description: `{{ $labels.pod }} has not answered for longer than the ${startSeconds} s that it may take to start. It crashes, loads too slowly, or its metrics can't be reached.`
   }
 }
 
@@ -70,7 +70,7 @@ function watchHealth(namespace: string): AlertingRule {
     for: `${PATIENCE_SECONDS}s`,
     severity: 'warning',
     summary: `The engine {{ $labels.${endpoint} }} of {{ $labels.${pool} }} does not answer`,
-    description: `A gateway can't use {{ $labels.${endpoint} }} though Kubernetes calls its pod ready: vLLM's engine process has died, or the way to it is closed.`
+    description: `A gateway can't use {{ $labels.${endpoint} }} though Kubernetes calls its pod ready: the way from this gateway to it is closed, or it answers others and not this one.`
   }
 }
 

@@ -3,6 +3,7 @@ import { METRICS } from '../../../gateway/contract.ts'
 import { CLIENT_CODES, GATEWAY_LABELS, OUTCOMES } from '../../lib/gateway-metrics.ts'
 import { is, isBucket, isNoneOf, isNot, plain, rate, select, share, sumBy } from '../../lib/promql.ts'
 import type { AlertingRule, RecordingRule, RuleGroup, Severity, Watched } from './rule.ts'
+import { andTraffic } from './traffic.ts'
 
 /** Windows that are short enough to be evaluated with every other rule, and those that span days. */
 const SHORT_WINDOWS = ['5m', '30m', '1h', '2h', '6h'] as const
@@ -59,12 +60,17 @@ type Promise = Pick<AlertingRule, 'alert' | 'summary' | 'description'> & {
   readonly budget: number
 }
 
-function watchBurn(namespace: string, promise: Promise): AlertingRule[] {
+/** Of a few requests one is a large share; over days, one counts for what it is. */
+const floorOf = (watched: Watched, window: Window) =>
+  window === '1h' || window === '6h' ? andTraffic(watched, window) : ''
+
+function watchBurn(watched: Watched, promise: Promise): AlertingRule[] {
   const { recorded, budget, ...texts } = promise
   return BURNS.map(({ long, short, factor, severity, ...burn }) => {
     const over = (window: Window) =>
-      `${select(recorded(window), is('namespace', namespace))} > ${plain(factor * budget)}`
-    return { ...texts, expr: `${over(long)} and ${over(short)}`, for: burn.for, severity, labels: { window: long } }
+      `${select(recorded(window), is('namespace', watched.namespace))} > ${plain(factor * budget)}`
+    const expr = `${over(long)} and ${over(short)}${floorOf(watched, long)}`
+    return { ...texts, expr, for: burn.for, severity, labels: { window: long } }
   })
 }
 
@@ -75,14 +81,14 @@ export function watchObjectives(watched: Watched): RuleGroup[] {
     windows.flatMap((window) => [recordFailed(namespace, window), recordLate(watched, window)])
   const model = `{{ $labels.${GATEWAY_LABELS.model} }}`
   const alerts = [
-    ...watchBurn(namespace, {
+    ...watchBurn(watched, {
       alert: 'SluiceAvailabilityBurn',
       recorded: failedShare,
       budget: 1 - objectives.availability,
       summary: `Requests for ${model} fail faster than its objective of ${plain(objectives.availability * 100)} % allows`,
       description: `{{ $value | humanizePercentage }} of the requests for ${model} failed by the service's fault over the window in the label. Look at the codes: sum by (code) of ${METRICS.requests}.`
     }),
-    ...watchBurn(namespace, {
+    ...watchBurn(watched, {
       alert: 'SluiceFirstTokenBurn',
       recorded: lateShare,
       budget: 1 - objectives.firstTokenShare,

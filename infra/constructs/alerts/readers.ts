@@ -4,11 +4,18 @@ import { CAPACITY_CODES, GATEWAY_LABELS, KEY_CODES, OUTCOMES } from '../../lib/g
 import { is, isBucket, isOneOf, plain, rate, select, share, sum, sumBy } from '../../lib/promql.ts'
 import { lateShare } from './objectives.ts'
 import type { AlertingRule, RuleGroup, Watched } from './rule.ts'
+import { andTraffic } from './traffic.ts'
 
 const WINDOW = '15m'
 const MODEL = [GATEWAY_LABELS.model]
 const model = `{{ $labels.${GATEWAY_LABELS.model} }}`
 const percent = '{{ $value | humanizePercentage }}'
+
+/** That more than `least` of a model's requests are of one kind, and that they are enough to say so. */
+function isMore(watched: Watched, part: string, least: number): string {
+  const whole = requests(watched.namespace)
+  return `${share(part, whole)} > ${plain(least)}${andTraffic(watched, WINDOW)}`
+}
 
 /** A reader that waited so long saw nothing, or was very patient; a bound of the duration's histogram, in seconds. */
 const PATIENCE_SECONDS = 10.24
@@ -23,11 +30,12 @@ function durations(namespace: string, suffix: string, ...more: string[]): string
   return sumBy(MODEL, rate(selector, WINDOW))
 }
 
-function watchCancelled({ namespace, thresholds }: Watched): AlertingRule {
+function watchCancelled(watched: Watched): AlertingRule {
+  const { namespace, thresholds } = watched
   const gone = requests(namespace, is(GATEWAY_LABELS.outcome, OUTCOMES.gone))
   return {
     alert: 'SluiceCancelledShare',
-    expr: `${share(gone, requests(namespace))} > ${plain(thresholds.cancelledShare)}`,
+    expr: isMore(watched, gone, thresholds.cancelledShare),
     for: '15m',
     severity: 'warning',
     summary: `Readers of ${model} leave before the end`,
@@ -39,13 +47,14 @@ function watchCancelled({ namespace, thresholds }: Watched): AlertingRule {
  * A proxy that buffers takes every token at once, so the gateway can't see that nothing reaches the reader. What it sees is
  * a reader that gives up after a long time although its first token was sent long before.
  */
-function watchBuffering({ namespace, thresholds, objectives }: Watched): AlertingRule {
+function watchBuffering(watched: Watched): AlertingRule {
+  const { namespace, thresholds, objectives } = watched
   const late = durations(namespace, '_bucket', isBucket(PATIENCE_SECONDS))
   const abandoned = `(${durations(namespace, '_count')} - ${late})`
   const inTime = `${select(lateShare('30m'), is('namespace', namespace))} < ${plain(1 - objectives.firstTokenShare)}`
   return {
     alert: 'SluiceBufferingSuspected',
-    expr: `${abandoned} / ${requests(namespace)} > ${plain(thresholds.abandonedShare)} and on (${MODEL}) ${inTime}`,
+    expr: `${abandoned} / ${requests(namespace)} > ${plain(thresholds.abandonedShare)} and on (${MODEL}) ${inTime}${andTraffic(watched, WINDOW)}`,
     for: '15m',
     severity: 'warning',
     summary: `Something between gateway and readers of ${model} may hold tokens back`,
@@ -53,11 +62,12 @@ function watchBuffering({ namespace, thresholds, objectives }: Watched): Alertin
   }
 }
 
-function watchSlowReaders({ namespace, thresholds }: Watched): AlertingRule {
+function watchSlowReaders(watched: Watched): AlertingRule {
+  const { namespace, thresholds } = watched
   const slow = requests(namespace, is(GATEWAY_LABELS.code, 'slow_reader'))
   return {
     alert: 'SluiceSlowReaders',
-    expr: `${share(slow, requests(namespace))} > ${plain(thresholds.slowReaderShare)}`,
+    expr: isMore(watched, slow, thresholds.slowReaderShare),
     for: '15m',
     severity: 'warning',
     summary: `Readers of ${model} stop reading`,
@@ -65,13 +75,14 @@ function watchSlowReaders({ namespace, thresholds }: Watched): AlertingRule {
   }
 }
 
-function watchRefusals({ namespace, thresholds }: Watched): AlertingRule[] {
+function watchRefusals(watched: Watched): AlertingRule[] {
+  const { namespace, thresholds } = watched
   const refused = requests(namespace, isOneOf(GATEWAY_LABELS.code, CAPACITY_CODES))
   const rejected = select(METRICS.refusals, is('namespace', namespace), isOneOf(GATEWAY_LABELS.code, KEY_CODES))
   return [
     {
       alert: 'SluiceRefusals',
-      expr: `${share(refused, requests(namespace))} > ${plain(thresholds.refusedShare)}`,
+      expr: isMore(watched, refused, thresholds.refusedShare),
       for: '5m',
       severity: 'critical',
       summary: `There is no room for requests for ${model}`,

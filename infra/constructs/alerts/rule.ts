@@ -10,10 +10,12 @@ export interface WatchedPool {
   readonly job: string
   /** The pool may have no engine while nobody asks for it. */
   readonly scaledToZero: boolean
-  /** Seconds that the model may load for. */
-  readonly loadSeconds: number
+  /** Seconds that an engine may take to start: its node, its image and its load. */
+  readonly startSeconds: number
   /** Seconds that the weights may be downloaded for before the first engine of all starts. @default 0 */
   readonly warmUpSeconds?: number
+  /** Seconds that a rollout may leave the pool without an engine. @default 0 */
+  readonly gapSeconds?: number
 }
 
 /** What is promised to readers. */
@@ -37,6 +39,8 @@ export interface Thresholds {
   readonly slowReaderShare: number
   readonly refusedShare: number
   readonly rejectedKeysPerSecond: number
+  /** Requests of a model in a rule's window, below which no share is told of: of three, one is a third. */
+  readonly minRequests: number
 }
 
 /** A region as its rules see it. */

@@ -23,7 +23,7 @@ const record = (more: Partial<RequestRecord> = {}): RequestRecord => ({
 const NO_JOURNALS = { running: 0, finished: 0, viewers: 0, bytes: 0 }
 
 function create(sources: Partial<MetricSources> = {}) {
-  const metrics = createMetrics({ queues: () => [], engines: () => [], journals: () => NO_JOURNALS, ...sources })
+  const metrics = createMetrics({ queues: () => [], engines: () => [], journals: () => NO_JOURNALS, ...sources }, [])
   /** The value of the only series of `name` whose labels contain all of `labels`. */
   const value = async (name: string, ...labels: string[]) => {
     const lines = (await metrics.render()).split('\n').filter((line) => line.startsWith(`${name}{`))

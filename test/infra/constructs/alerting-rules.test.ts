@@ -113,15 +113,40 @@ describe('AlertingRules', () => {
     expect(exprOf(rulesWith({ thresholds: { [field]: value } }), alert)).toContain(`> ${value}`)
   })
 
-  it('tells of a pool that may be empty only while somebody waits for it, and longer than it loads', () => {
+  it('tells of a pool that may be empty only while somebody waits for it, and longer than an engine starts', () => {
     const [always] = named(rules, 'SluiceNoEngine')
     expect(always).toMatchObject({ for: '300s', expr: expect.not.stringContaining('queued') })
     const [whenAsked] = named(rulesWith({}, { minReplicas: 0, maxReplicas: 2 }), 'SluiceNoEngine')
-    expect(whenAsked).toMatchObject({ for: '600s', expr: expect.stringMatching(/and on \(pool\) .*queued.* > 0$/) })
+    expect(whenAsked).toMatchObject({ for: '1500s', expr: expect.stringMatching(/and on \(pool\) .*queued.* > 0$/) })
   })
 
-  it('gives an engine as long to start as its model may load', () => {
-    expect(named(rules, 'SluiceEngineStuck')[0].for).toBe('600s')
+  it('gives an engine as long to start as its node, its image and its load may take', () => {
+    expect(named(rules, 'SluiceEngineStuck')[0].for).toBe('1500s')
+  })
+
+  it.each([
+    ['recreate', {}, 640 + 1200 + 300],
+    ['in-place', { replicas: 2 }, 300],
+    ['surge', {}, 300]
+  ] as const)(
+    'gives a pool that is rolled out %s, with %j, the time that this leaves it empty',
+    (rollout, more, seconds) => {
+      const regions = [watched({ placements: [placement({ rollout, ...more })] })]
+      const own = rulesOf(manifestsOf(stackOf({ models: [model({ loadSeconds: 300 })], regions })))
+      expect(named(own, 'SluiceNoEngine')[0].for).toBe(`${seconds}s`)
+    }
+  )
+
+  it('tells of a share only where there are enough requests for one', () => {
+    const own = rulesWith({ thresholds: { minRequests: 77 } })
+    for (const name of ['SluiceCancelledShare', 'SluiceBufferingSuspected', 'SluiceSlowReaders', 'SluiceRefusals'])
+      expect(exprOf(own, name)).toMatch(
+        / and on \(gen_ai_request_model\) sum by \(gen_ai_request_model\) \(increase\(.*\[15m\]\)\) > 77$/
+      )
+    const burns = named(own, 'SluiceAvailabilityBurn').map(
+      ({ expr }) => /increase\(.*\[(\w+)\]\)\) > 77$/.exec(expr)?.[1]
+    )
+    expect(burns).toEqual(['1h', '6h', undefined, undefined])
   })
 
   it('records what its alerts read, and records it first', () => {

@@ -1,0 +1,74 @@
+// The command that makes API keys and takes them out, as an operator runs it.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createKeys } from '../../../gateway/admission/keys.ts'
+import { loadKeyFile } from '../../../gateway/config.ts'
+
+const SCRIPT = join(import.meta.dirname, '../../../gateway/cli/keys.ts')
+
+let folder = ''
+let file = ''
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sluice-cli-keys-'))
+  file = join(folder, 'keys.json')
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+function run(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [SCRIPT, ...args, '--file', file], {
+    encoding: 'utf8'
+  })
+  return { status, stdout, stderr }
+}
+const ids = () => loadKeyFile(file).keys.map(({ id }) => id)
+
+describe('npm run keys', () => {
+  it('prints a key that the file lets in, with its rights, and stores no key', () => {
+    const key = run('team-a', '--max-output-tokens', '50', '--models', 'a,b').stdout.trim()
+    expect(key).toMatch(/^sk-[\w-]{43}$/)
+    expect(createKeys(loadKeyFile(file)).authenticate(`Bearer ${key}`)).toEqual({
+      keyId: 'team-a',
+      maxOutputTokens: 50,
+      models: ['a', 'b']
+    })
+    expect(readFileSync(file, 'utf8')).not.toContain(key)
+    expect(statSync(file).mode & 0o077).toBe(0)
+  })
+
+  it('adds beside the keys before, and takes out the one that is named', () => {
+    const keys = ['a', 'b', 'c'].map((id) => run(id).stdout.trim())
+    expect(run('b', '--remove')).toMatchObject({ status: 0, stdout: '' })
+    expect(ids()).toEqual(['a', 'c'])
+    const ring = createKeys(loadKeyFile(file))
+    expect(ring.authenticate(`Bearer ${keys[2]}`).keyId).toBe('c')
+    expect(() => ring.authenticate(`Bearer ${keys[1]}`)).toThrow()
+    expect(readdirSync(folder)).toEqual(['keys.json'])
+  })
+
+  it.each([
+    ['a name that is there', ['a'], /has a key named a already/],
+    ['a name with a space', ['a b'], /keys\[1\]\.id: use letters, digits/],
+    ['no number of tokens', ['b', '--max-output-tokens', 'abc'], /--max-output-tokens: "abc" is no number of tokens/],
+    ['no tokens at all', ['b', '--max-output-tokens', '0'], /--max-output-tokens: "0"/],
+    ['an empty model', ['b', '--models', 'a,,b'], /keys\[1\]\.models\[1\]/],
+    ['the removal of a name that is not there', ['b', '--remove'], /has no key named b/],
+    ['a removal with rights', ['a', '--remove', '--models', 'm'], /--remove takes a key out as it is/],
+    ['an unknown option', ['b', '--role', 'admin'], /--role/]
+  ])('refuses %s, and leaves the file as it was', (_what, args, says) => {
+    run('a')
+    const before = readFileSync(file, 'utf8')
+    const { status, stdout, stderr } = run(...args)
+    expect([status, stdout]).toEqual([1, ''])
+    expect(stderr).toMatch(says)
+    expect(readFileSync(file, 'utf8')).toBe(before)
+  })
+
+  it('refuses a file that is none of keys, and leaves it as it was', () => {
+    writeFileSync(file, '{"keys": 3}')
+    expect(run('a')).toMatchObject({ status: 1, stderr: expect.stringContaining(file) })
+    expect(readFileSync(file, 'utf8')).toBe('{"keys": 3}')
+  })
+})
