@@ -113,8 +113,8 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     if (kind === 'output' || kind === 'empty' || kind === 'comment') return undefined
     if (kind === 'malformed') return this.#failed('the engine sent an event that is not JSON')
     if (kind === 'error') return this.#blame(this.#reader)
-    if (kind === 'done' && this.#reader.finishReason === undefined) {
-      return this.#failed('the engine sent its last event without a reason to finish')
+    if (kind === 'done' && !this.#reader.finished) {
+      return this.#failed('the engine sent its last event without a reason to finish for each choice')
     }
     if (kind === 'finish' && this.#reader.finishReason === 'abort') return engineGaveUp(!this.#begun)
     if (kind === 'finish' && this.#reader.finishReason === 'error') return this.#failed('finish_reason is "error"')

@@ -53,7 +53,7 @@ export class ResponsesReader implements StreamReader {
 
   /** Nothing but its last event ends it. */
   get finished(): boolean {
-    return false
+    return this.finishReason !== undefined
   }
 
   get lastEvent(): Buffer {
