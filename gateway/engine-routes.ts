@@ -23,8 +23,8 @@ export interface EngineRoute {
   readonly streams: boolean
   /** The fields that limit the output; undefined where nothing is generated. */
   readonly cap: OutputCapFields | undefined
-  /** How many answers one request asks for: one, `n` of them, or `n` for each prompt. */
-  readonly choices: 'one' | 'n' | 'n-a-prompt'
+  /** How many answers one request asks for: one, the best one of `n` beams, `n` of them, or `n` for each prompt. */
+  readonly choices: 'one' | 'best-of-n' | 'n' | 'n-a-prompt'
   /** The engine's path, where it has another one. */
   readonly enginePath?: string
 }
@@ -53,7 +53,8 @@ const hears = {
   body: 'form',
   streams: true,
   cap: { name: 'max_completion_tokens' },
-  choices: 'n'
+  // `n` counts the beams of a beam search (vLLM's TranscriptionRequest)
+  choices: 'best-of-n'
 } as const
 
 /**

@@ -44,8 +44,11 @@ export interface ConnectionOwner {
 /** What a connection waits for: a request, the rest of its body, or the end of its answer. */
 export type ConnectionPhase = 'idle' | 'body' | 'answer'
 
-/** More than this of later requests is not read while one is answered. */
-const MAX_AHEAD_BYTES = 65_536
+/**
+ * More than a request of the largest size and this is not read ahead while one is answered. Until then a client is read on, for only
+ * who is read is seen to leave.
+ */
+const MORE_AHEAD_BYTES = 65_536
 
 const NONE: Buffer[] = []
 
@@ -108,7 +111,7 @@ export class ClientConnection implements Member, AnswerListener {
       this.#unread.push(bytes)
       this.#unreadBytes += bytes.length
       if (this.#phase === 'body') this.#takeBody()
-      else if (this.#unreadBytes > MAX_AHEAD_BYTES) this.socket.pause()
+      else if (this.#unreadBytes > this.#owner.maxBodyBytes + MORE_AHEAD_BYTES) this.socket.pause()
     }
   }
 

@@ -51,6 +51,7 @@ export function capOutput({ cap, choices: counted }: EngineRoute, body: Fields, 
 function countChoices(counted: EngineRoute['choices'], body: Fields): { choices: number; generated: number } {
   if (counted === 'one') return { choices: 1, generated: 1 }
   const n = readCount(body, 'n', MAX_N) ?? 1
+  if (counted === 'best-of-n') return { choices: 1, generated: n }
   if (counted === 'n') return { choices: n, generated: n }
   const bestOf = readCount(body, 'best_of', MAX_N) ?? n
   const prompts = Math.max(1, countPrompts(body.raw('prompt')) + countPrompts(body.raw('prompt_embeds')))

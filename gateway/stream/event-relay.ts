@@ -3,7 +3,7 @@ import type { Outcome } from '../call.ts'
 import { type AnswerRelay, engineFailed, engineGaveUp, letBodyGo, type RelayContext } from './answer-relay.ts'
 import { createReader } from './readers.ts'
 import { mapEngineError } from './refusal.ts'
-import { EventCutter, type EventVisitor, findEventEnd, SSE_HEADERS } from './sse.ts'
+import { EventCutter, type EventVisitor, findEventEnd, SSE_HEADERS, skipMark } from './sse.ts'
 import type { EventKind, StreamReader } from './stream-reader.ts'
 
 /**
@@ -24,6 +24,8 @@ export class EventRelay implements AnswerRelay, EventVisitor {
   /** Events that wait for the answer to begin: a role chunk a choice, or what another API has in its place. */
   #early: Buffer[] | undefined
   #earlyBytes = 0
+  /** No event has come yet. */
+  #isFirst = true
   #begun = false
   #hasOutput = false
   /** More than comments has come since the last write. */
@@ -91,7 +93,9 @@ export class EventRelay implements AnswerRelay, EventVisitor {
       this.#context.pause()
   }
 
-  onEvent(run: Buffer, start: number, end: number): boolean {
+  onEvent(run: Buffer, from: number, end: number): boolean {
+    const start = this.#isFirst ? skipMark(run, from) : from
+    this.#isFirst = false
     const kind = this.#reader.read(run, start, end)
     this.#outcome = this.#judge(kind)
     if (this.#outcome !== undefined) return false
@@ -113,8 +117,8 @@ export class EventRelay implements AnswerRelay, EventVisitor {
     if (kind === 'output' || kind === 'empty' || kind === 'comment') return undefined
     if (kind === 'malformed') return this.#failed('the engine sent an event that is not JSON')
     if (kind === 'error') return this.#blame(this.#reader)
-    if (kind === 'done' && this.#reader.finishReason === undefined) {
-      return this.#failed('the engine sent its last event without a reason to finish')
+    if (kind === 'done' && !this.#reader.finished) {
+      return this.#failed('the engine sent its last event without a reason to finish for each choice')
     }
     if (kind === 'finish' && this.#reader.finishReason === 'abort') return engineGaveUp(!this.#begun)
     if (kind === 'finish' && this.#reader.finishReason === 'error') return this.#failed('finish_reason is "error"')

@@ -5,7 +5,7 @@ import { ERROR_SHAPES } from '../error-shapes.ts'
 import type { GatewayError } from '../errors.ts'
 import { letBodyGo } from './answer-relay.ts'
 import type { EventLog } from './event-log.ts'
-import { findEventEnd, withEventId } from './sse.ts'
+import { dataOf, findEventEnd, withEventId } from './sse.ts'
 
 /** How a journal's answer stands. */
 export type JournalState = 'running' | 'complete' | 'failed' | 'cancelled'
@@ -86,7 +86,8 @@ export class Journal implements Sink {
   }
 
   #keep(bytes: Buffer, start: number, end: number): void {
-    if (bytes[start] === COLON) {
+    // a comment may stand in front of data, too: that is an event
+    if (bytes[start] === COLON && dataOf(bytes, start, end) === undefined) {
       if (bytes.indexOf(TIMING, start) === start) this.#comment = Buffer.from(bytes.subarray(start, end - 1))
       return
     }

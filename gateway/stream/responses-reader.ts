@@ -53,7 +53,7 @@ export class ResponsesReader implements StreamReader {
 
   /** Nothing but its last event ends it. */
   get finished(): boolean {
-    return false
+    return this.finishReason !== undefined
   }
 
   get lastEvent(): Buffer {
@@ -83,7 +83,7 @@ export class ResponsesReader implements StreamReader {
   read(run: Buffer, start: number, end: number): EventKind {
     if (this.glance(run, start, end)) return 'output'
     const kind = this.#readRare(run, start, end, findNameEnd(run, start, end))
-    if (kind !== 'comment' && kind !== 'error') this.events++
+    if (PASSES.has(kind)) this.events++
     return kind
   }
 
@@ -115,6 +115,9 @@ export class ResponsesReader implements StreamReader {
     return ending === 'abort' ? 'finish' : 'done'
   }
 }
+
+/** Events that go to the reader: an answer that was given up or failed ends with an event of the gateway's in place of them. */
+const PASSES: ReadonlySet<EventKind> = new Set(['empty', 'output', 'done'])
 
 /** The events after which nothing comes. */
 const LAST = new Set(['response.completed', 'response.incomplete', 'response.failed', 'response.cancelled', 'error'])

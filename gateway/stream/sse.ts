@@ -41,6 +41,12 @@ export function findEventEnd(bytes: Buffer, from: number, limit: number = bytes.
   return -1
 }
 
+const BYTE_ORDER_MARK = Buffer.from('\ufeff')
+
+/** Where the first event of a stream begins: behind a byte order mark, which the standard has a reader skip. */
+export const skipMark = (run: Buffer, start: number): number =>
+  startsWith(run, start, BYTE_ORDER_MARK) ? start + BYTE_ORDER_MARK.length : start
+
 const DATA_FIELD = Buffer.from('data:')
 const DATA = Buffer.from('data: ')
 const SPACE = 0x20

@@ -1,6 +1,6 @@
 // Speaks to engines through undici: one dispatch a call, told to a handler; and the health probe.
 import { Readable } from 'node:stream'
-import { type Dispatcher, errors, Pool, request } from 'undici'
+import { buildConnector, type Dispatcher, errors, Pool, request } from 'undici'
 import type { Call, CallBody, Endpoint, EngineHandler, Headers, Lease } from '../call.ts'
 import { ENGINE_HEALTH_PATH } from '../contract.ts'
 import { toEngineHeaders } from './headers.ts'
@@ -53,6 +53,21 @@ function toDispatchHandler(handler: EngineHandler, onStale: (() => void) | undef
   }
 }
 
+/** Errors of connections that had carried answers before: undici tells those of a reset without the socket. */
+const late = new WeakSet<Error>()
+
+function createConnector(connectMs: number): buildConnector.connector {
+  const connect = buildConnector({ timeout: connectMs })
+  return (options, callback) =>
+    connect(options, (...result) => {
+      const socket = result[1]
+      socket?.on('error', (cause) => {
+        if (socket.bytesRead > 0) late.add(cause)
+      })
+      callback(...result)
+    })
+}
+
 const createUndiciPool = (origin: string, { poolIdleMs, connectMs }: ClientOptions) =>
   new Pool(origin, {
     pipelining: 1,
@@ -62,7 +77,7 @@ const createUndiciPool = (origin: string, { poolIdleMs, connectMs }: ClientOptio
     // the watch has the timers: undici's would cut a long prefill and a slow reader
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: { timeout: connectMs }
+    connect: createConnector(connectMs)
   })
 
 const toRequest = (endpoint: Endpoint, call: Call) =>
@@ -89,9 +104,9 @@ function dispatch(pool: Pool, endpoint: Endpoint, call: Call, handler: EngineHan
   send(call.body.rest === undefined ? () => send(undefined) : undefined)
 }
 
-/** A connection that had carried answers before was closed by the engine as it got one more request: nothing was asked. */
+/** A connection that had carried answers before was closed or reset by the engine as it got one more request: nothing was asked. */
 function isStale(cause: Error): boolean {
-  return cause instanceof errors.SocketError && (cause.socket?.bytesRead ?? 0) > 0
+  return late.has(cause) || (cause instanceof errors.SocketError && (cause.socket?.bytesRead ?? 0) > 0)
 }
 
 export function createClient(options: ClientOptions): Client {

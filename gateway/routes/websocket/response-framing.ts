@@ -4,6 +4,7 @@ import { dataOf } from '../../stream/sse.ts'
 import { errorEvent, type ResponseFacts } from './response-events.ts'
 import type { Framing } from './ws-sink.ts'
 
+const OPEN_BRACE = 0x7b
 const FIRST = 'response.created'
 const LAST = ['response.completed', 'response.incomplete']
 
@@ -39,7 +40,7 @@ export class ResponseFraming implements Framing {
     if (this.events === 0 && data.includes(FIRST)) this.#learn(data)
     else if (LAST.some((name) => data.includes(name))) this.#keep(data)
     this.events++
-    return Buffer.concat([this.#head, data.subarray(1)])
+    return Buffer.concat([this.#head, data.subarray(data.indexOf(OPEN_BRACE) + 1)])
   }
 
   done(): undefined {

@@ -129,6 +129,14 @@ describe('a connection', () => {
     expect(lab.broken).toEqual(['half'])
   })
 
+  it('that closes behind more than a large request that it had sent ahead is told of', async () => {
+    const { client, gone } = await openAnswer()
+    client.socket.write(plain('x'.repeat(95_000)).repeat(2).slice(0, 160_000))
+    await sleep(20)
+    client.socket.destroy()
+    expect(await gone).toBe('gone')
+  })
+
   it('that half closes is taken for one that leaves, as Node does', async () => {
     const { client, gone } = await openAnswer()
     client.socket.end()

@@ -71,6 +71,13 @@ describe('a completion', () => {
   })
 })
 
+it('a transcription shares what is allowed among its beams, of which it shows the best', () => {
+  expect(capOutput(ENGINE_ROUTES['/v1/audio/transcriptions'], bodyOf({ n: 4 }), 100)).toMatchObject({
+    maxTokens: 25,
+    choices: 1
+  })
+})
+
 describe('a request is refused', () => {
   it.each([
     ['for no choices', { n: 0 }, 'n'],

@@ -119,6 +119,13 @@ describe('an answer of several choices', () => {
     expect(await summary(attempt)).toBe('upstream_error, engine fault')
   })
 
+  it('is not complete with a [DONE] in the middle of one', async () => {
+    const attempt = two()
+    attempt.engine.streams().says(TEXT('a', 0), TEXT('b', 1), FINISH('stop', '', 0), DONE_EVENT)
+    expect(await summary(attempt)).toBe('upstream_error, engine fault')
+    expect(attempt.sink.text).not.toContain('[DONE]')
+  })
+
   it('was given up when one was aborted', async () => {
     const attempt = two()
     attempt.engine.streams().says(TEXT('a', 0), TEXT('b', 1), FINISH('stop', '', 0), FINISH('abort', '', 1))

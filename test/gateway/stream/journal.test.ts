@@ -43,6 +43,11 @@ describe('a journal', () => {
     expect(kept()).toBe('data: a\nid: 1\n\n: sluice tokens=1\ndata: [DONE]\nid: 2\n\n')
   })
 
+  it('keeps an event that has a comment in front of its data', () => {
+    write(': note\ndata: a\n\n', ': sluice tokens=1\n\n', ': note\r\ndata: [DONE]\r\n\r\n')
+    expect(kept()).toBe(': note\ndata: a\nid: 1\n\n: sluice tokens=1\n: note\r\ndata: [DONE]\r\nid: 2\n\n')
+  })
+
   it('lets the body of its request go, also when the request was refused', () => {
     journal.fail(new GatewayError('queue_timeout'), 0)
     expect(journal.call.body.bytes).toHaveLength(0)

@@ -40,6 +40,16 @@ describe('a stream', () => {
     }
   })
 
+  it('may begin with a byte order mark, which goes no further', async () => {
+    const bytes = Buffer.from(['\ufeff', ROLE(), TEXT('\ufeff'), FINISH('stop'), DONE_EVENT].join(''))
+    for (const size of [1, 2, 7, bytes.length]) {
+      const { engine, sink } = start()
+      engine.streams()
+      for (let at = 0; at < bytes.length; at += size) engine.says(bytes.subarray(at, at + size))
+      expect(sink.text, `pieces of ${size}`).toBe(bytes.toString('utf8', 3))
+    }
+  })
+
   it('sends nothing before its first output', () => {
     const { engine, sink } = start()
     engine.streams().says(ROLE(), ': keep-alive\n\n')

@@ -69,6 +69,14 @@ it('events are numbered as the engine numbers them: comments and errors have non
 })
 
 it.each([
+  ['is given up', named('response.completed', completed({ status: 'cancelled' }))],
+  ['is cut', 'data: {"type":"respon\n\n'],
+  ['is that of another API', 'data: [DONE]\n\n']
+])('a last event that %s goes no further, and its number is for the error in its place', (_how, last) => {
+  expect(read(named('response.created'), named('response.output_text.delta'), last).reader.events).toBe(2)
+})
+
+it.each([
   ['a delta that is cut', 'event: response.output_text.delta\ndata: {"delta":" a\n\n', 'malformed'],
   ['a last event that is cut', 'event: response.completed\ndata: {"type":"response.completed","resp\n\n', 'malformed'],
   ['a delta with lines of CRLF', 'event: response.output_text.delta\r\ndata: {"delta":"a"}\r\n\r\n', 'output'],

@@ -123,6 +123,26 @@ describe('an answer', () => {
   })
 })
 
+describe('a connection that its engine gives up as it gets one more request', () => {
+  it.each([
+    ['closes', 'destroy'],
+    ['resets', 'resetAndDestroy']
+  ] as const)('is one that it %s: another one is asked, once', async (_how, giveUp) => {
+    let asked = 0
+    await using engine = await serveBytes((socket) => {
+      if (++asked === 1) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na')
+      else socket[giveUp]()
+    })
+    const client = create()
+    const [first, next] = [new RecordingHandler(), new RecordingHandler()]
+    client.open(leaseOf(engine.origin), fakeCall({ stream: false }), first)
+    await first.over
+    await new Promise((resolve) => setImmediate(resolve))
+    client.open(leaseOf(engine.origin), fakeCall({ stream: false }), next)
+    expect([await next.over, asked]).toEqual([expect.not.stringContaining('end'), 3])
+  })
+})
+
 describe('an engine that can not be reached', () => {
   it.each([true, false])('is an error of a call with stream: %s', async (stream) => {
     const gone = await serveEngine(answerJson)

@@ -18,6 +18,10 @@ describe('an event', () => {
     expect(pass(create('main'), '{"type":"a", "n":1.0}')).toBe('{"stream_id":"main","type":"a", "n":1.0}')
   })
 
+  it('is a message of JSON where spaces stand before its data', () => {
+    expect(JSON.parse(pass(create('main'), '  {"type":"a"}') ?? '')).toEqual({ stream_id: 'main', type: 'a' })
+  })
+
   it('is not changed by what is done with the bytes that it came in', () => {
     const run = Buffer.from('data: {"type":"a"}\n\n')
     const message = create().event(run, 0, run.length)
