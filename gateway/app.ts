@@ -84,8 +84,7 @@ function createStates(settings: Settings, log: Logger): States {
     engineClient: config.engineClient,
     connectMs: config.budget.connectMs,
     poolIdleMs: deriveTimeBudget(config.budget).gateway.poolIdleMs,
-    onFallBack: (endpoint, cause) =>
-      log.warn({ endpoint: endpoint.id, cause: cause.message }, 'engine goes the slow way from now on')
+    onFallBack: (engine, cause) => log.warn({ engine, cause: cause.message }, 'engine goes the slow way from now on')
   })
   const pool = createPool({
     poolOf,

@@ -19,6 +19,8 @@ export interface ConnectionOwner {
   readonly connectMs: number
   /** The connection can carry its next exchange. */
   onIdle(connection: Connection): void
+  /** An answer that had begun turned out to be one that is not read here. */
+  onRefused(origin: string, cause: RefusedResponse): void
   onClose(connection: Connection): void
 }
 
@@ -182,8 +184,13 @@ export class Connection implements ResponseVisitor, EngineControl {
     const asked = this.#asked
     const handler = this.#release()
     this.socket.destroy()
-    if (cause instanceof RefusedResponse && asked !== undefined) asked.onRefused(cause)
-    else handler?.onError(cause)
+    const isRefused = cause instanceof RefusedResponse
+    if (isRefused && asked !== undefined) asked.onRefused(cause)
+    else {
+      // what an idle connection says is no answer, and tells nothing of answers
+      if (isRefused && handler !== undefined) this.#owner.onRefused(this.origin, cause)
+      handler?.onError(cause)
+    }
   }
 
   #lose(cause: Error): void {

@@ -5,6 +5,8 @@ export interface ConnectionsOptions {
   readonly connectMs: number
   /** How long an idle connection is kept. */
   readonly poolIdleMs: number
+  /** An answer that had begun turned out to be one that is not read here. */
+  readonly onRefused: ConnectionOwner['onRefused']
 }
 
 /** An idle connection is closed at so many sweeps: never later than its idle time, and at most a quarter of it earlier. */
@@ -12,13 +14,15 @@ const SWEEPS = 4
 
 export class Connections implements ConnectionOwner {
   readonly connectMs: number
+  readonly onRefused: ConnectionOwner['onRefused']
   /** Idle ones by origin, the one used last at the end: the others may grow old and close. */
   readonly #idle = new Map<string, Connection[]>()
   readonly #all = new Set<Connection>()
   readonly #sweeper: NodeJS.Timeout
 
-  constructor({ connectMs, poolIdleMs }: ConnectionsOptions) {
+  constructor({ connectMs, poolIdleMs, onRefused }: ConnectionsOptions) {
     this.connectMs = connectMs
+    this.onRefused = onRefused
     // one timer for all of them: setting one at each rest costs every request
     this.#sweeper = setInterval(() => this.#sweep(), poolIdleMs / SWEEPS)
     this.#sweeper.unref()

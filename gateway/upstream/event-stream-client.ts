@@ -14,8 +14,8 @@ export interface EventStreamClientOptions {
 export interface EventStreamClientDeps {
   /** Asks again by another client when an engine answers in a way that is not read here. */
   readonly fallBack: (lease: Lease, call: Call, handler: EngineHandler) => void
-  /** Told once for each engine that will always be asked by the other client. */
-  readonly onRefused?: (endpoint: Endpoint, cause: Error) => void
+  /** Told once for each origin that will always be asked by the other client. */
+  readonly onRefused?: (origin: string, cause: Error) => void
 }
 
 export interface EventStreamClient {
@@ -29,9 +29,13 @@ export function createEventStreamClient(
   options: EventStreamClientOptions,
   deps: EventStreamClientDeps
 ): EventStreamClient {
-  const connections = new Connections(options)
   /** Origins whose engines answer in a way that is not read here. */
   const refused = new Set<string>()
+  const onRefused = (origin: string, cause: Error) => {
+    if (!refused.has(origin)) deps.onRefused?.(origin, cause)
+    refused.add(origin)
+  }
+  const connections = new Connections({ ...options, onRefused })
   const open = (lease: Lease, call: Call, handler: EngineHandler, connection: Connection) => {
     const { origin } = lease.endpoint
     connection.start({
@@ -39,8 +43,7 @@ export function createEventStreamClient(
       body: call.body.bytes,
       handler,
       onRefused(cause) {
-        if (!refused.has(origin)) deps.onRefused?.(lease.endpoint, cause)
-        refused.add(origin)
+        onRefused(origin, cause)
         deps.fallBack(lease, call, handler)
       },
       onStale: () => open(lease, call, handler, connections.add(origin))

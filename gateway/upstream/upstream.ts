@@ -5,7 +5,7 @@ import { createEventStreamClient } from './event-stream-client.ts'
 
 export interface UpstreamOptions extends ClientOptions {
   /** Told when an engine answers in a way that the fast way does not read: from then on it is asked by undici. */
-  readonly onFallBack: (endpoint: Endpoint, cause: Error) => void
+  readonly onFallBack: (origin: string, cause: Error) => void
   /** `auto` takes the fast way where it can; `undici` never does. */
   readonly engineClient: 'auto' | 'undici'
 }

@@ -191,7 +191,9 @@ function findFault(own: OwnRead, other: Read, { clean = false, read = false }: R
   if (own.reused && !clean) return `reused an unclean connection: ${shown}`
   if (own.how === 'refused')
     return read || own.text !== '' || own.status !== undefined ? `refused: ${shown}` : undefined
-  if (own.next.how !== 'end' || own.next.text !== 'after') return `spoilt the next exchange: ${shown}`
+  // what was refused once it had begun sends the next exchange the other way
+  const isElsewhere = !read && own.next.how === 'refused'
+  if (!isElsewhere && (own.next.how !== 'end' || own.next.text !== 'after')) return `spoilt the next exchange: ${shown}`
   if (own.status !== undefined && own.status !== other.status) return `another status: ${shown}`
   if (!Buffer.from(other.text).subarray(0, Buffer.byteLength(own.text)).equals(Buffer.from(own.text)))
     return `more or other bytes: ${shown}`

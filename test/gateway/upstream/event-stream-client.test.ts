@@ -93,11 +93,32 @@ describe('an answer that is not read here', () => {
     expect([await fallen.promise, handler.status]).toEqual([handler, undefined])
   })
 
-  it('is an error once its head was told', async () => {
-    await using engine = await serveBytes((socket) => socket.write(`${HEAD}5;ext=1\r\nhello\r\n`))
-    const handler = new RecordingHandler()
-    create().open(leaseOf(engine.origin), fakeCall(), handler)
-    expect(await handler.over).toContain('refused')
+  it.each([
+    ['extensions of its chunks', '5;ext=1\r\nhello\r\n0\r\n\r\n'],
+    ['trailers', `${chunkOf('hello')}0\r\nA: b\r\n\r\n`]
+  ])('for its %s is an error once its head was told, and the next one goes another way', async (_what, body) => {
+    await using engine = await serveBytes((socket) => socket.write(HEAD + body))
+    const fallen = Promise.withResolvers<EngineHandler>()
+    const [first, second] = [new RecordingHandler(), new RecordingHandler()]
+    const client = create(fallen.resolve)
+    client.open(leaseOf(engine.origin), fakeCall(), first)
+    expect(await first.over).toContain('refused')
+    client.open(leaseOf(engine.origin), fakeCall(), second)
+    expect(await fallen.promise).toBe(second)
+  })
+
+  it('is none of those that an engine sends on an idle connection', async () => {
+    await using engine = await serveBytes((socket) => {
+      socket.write(`${HEAD}${chunkOf('hello')}0\r\n\r\n`)
+      setTimeout(() => socket.write('HTTP/1.1 408 Request Timeout\r\n\r\n'), 10)
+    })
+    const client = create(() => expect.unreachable('went another way'))
+    for (let i = 0; i < 2; i++) {
+      const handler = new RecordingHandler()
+      client.open(leaseOf(engine.origin), fakeCall(), handler)
+      expect(await handler.over).toBe('end')
+      await sleep(50)
+    }
   })
 })
 
