@@ -38,7 +38,7 @@ function hasOutput({ text, delta }: Choice): boolean {
 }
 
 /** Follows one streamed answer of chat or text completions, or of a transcription. */
-export class AnswerReader implements StreamReader {
+export class ChunksReader implements StreamReader {
   // what a token touches stands first
   /** How a plain output event of this stream ends, learnt from the first one: `"finish_reason":null…`. */
   #plainTail: Buffer | undefined

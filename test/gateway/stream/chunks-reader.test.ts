@@ -1,11 +1,11 @@
 // What the events of an answer mean, in vLLM's framing.
 import { describe, expect, it, vi } from 'vitest'
-import { AnswerReader } from '../../../gateway/stream/answer.ts'
+import { ChunksReader } from '../../../gateway/stream/chunks-reader.ts'
 import { DONE_EVENT, ERROR_FRAME, FINISH, ROLE, TEXT, USAGE } from '../../helpers/fakes.ts'
 
 /** Reads events one after another with one reader. */
 function readAll(events: readonly string[]) {
-  const reader = new AnswerReader()
+  const reader = new ChunksReader()
   const kinds = events.map((event) => {
     const bytes = Buffer.from(event)
     return reader.read(bytes, 0, bytes.length)
