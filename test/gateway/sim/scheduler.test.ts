@@ -52,14 +52,14 @@ describe('continuous batching', () => {
     const alone = await take(1)
     expect(await take(8)).toBeGreaterThan(alone * 1.8)
 
-    await using slow = await start({ pace: { ...QUICK, prefillPerTokenMs: 2 } })
+    await using slow = await start({ pace: { ...QUICK, prefillPerTokenMs: 5 } })
     const from = performance.now()
     await ask(slow, { path: '/v1/completions', body: { prompt: Array(80).fill(7), max_tokens: 1 } })
-    expect(performance.now() - from).toBeGreaterThan(140)
+    expect(performance.now() - from).toBeGreaterThan(390)
     const again = performance.now()
     await ask(slow, { path: '/v1/completions', body: { prompt: Array(80).fill(7), max_tokens: 1 } })
     // the prefix cache knows 64 of the 80 tokens now
-    expect(performance.now() - again).toBeLessThan(110)
+    expect(performance.now() - again).toBeLessThan(300)
   })
 })
 

@@ -234,7 +234,7 @@ describe('a connection whose exchange ended while it was paused', () => {
     expect(await full.over).toBe('end')
     const next = new RecordingHandler()
     client.open(leaseOf(engine.url), fakeCall({ id: 'after paused' }), next)
-    const answer = await Promise.race([next.over, new Promise((go) => setTimeout(go, 1_000, 'no answer'))])
+    const answer = await Promise.race([next.over, new Promise((go) => setTimeout(go, 4_000, 'no answer'))])
     client.destroy()
     expect(answer).toBe('end')
   })
