@@ -108,8 +108,7 @@ function createStates(settings: Settings, log: Logger): States {
     hasEngine: (name) => pool.healthyCount(name) > 0,
     admitsBody: createBodyBudget(config.maxHeldBytes, watches.heldBytes)
   })
-  const sources = { queues: queue.snapshot, engines: pool.snapshot, journals: () => journals.snapshot() }
-  const metrics = createMetrics(sources)
+  const metrics = createMetrics({ queues: queue.snapshot, engines: pool.snapshot, journals: () => journals.snapshot() })
   const journals = createJournals(settings, { now, newGatewayId: randomUUID, newSecret }, metrics, log)
   return { pool, queue, watches, client, metrics, journals }
 }

@@ -17,7 +17,7 @@ export interface StreamReader {
   readonly finished: boolean
   /** The HTTP status that an engine's error claims. */
   readonly errorStatus: number
-  /** An engine's error in its own words: for the log, and for the client where the fault is the client's. */
+  /** An engine's error in its own words: at most for the log, since an error frame tells a client's fault from no other. */
   readonly errorMessage: string
   /** How many events carried output: the count of tokens where no usage says better. */
   readonly outputEvents: number

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../../gateway/sim/engine.ts'
-import { ask, askJson, askStream, chunksOf, eventsOf, FIREHOSE, MODEL, start, textOf } from './ask.ts'
+import { ask, askJson, askStream, chunksOf, eventsOf, INSTANT, MODEL, start, textOf } from './ask.ts'
 
 let engine: SimEngine
 beforeAll(async () => {
-  engine = await start({ pace: FIREHOSE })
+  engine = await start({ pace: INSTANT })
 })
 afterAll(() => engine.close())
 
@@ -34,7 +34,7 @@ describe('a streamed chat', () => {
   })
 
   it('has its head at once, and nothing of its body before the prefill is done', async () => {
-    await using slow = await start({ pace: { ...FIREHOSE, prefillOverheadMs: 400 } })
+    await using slow = await start({ pace: { ...INSTANT, prefillOverheadMs: 400 } })
     const from = performance.now()
     const response = await ask(slow, { body: { ...four, stream: true } })
     const headMs = performance.now() - from

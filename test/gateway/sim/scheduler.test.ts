@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ask, askStream, chunksOf, FIREHOSE, jsonOf, open, QUICK, readAll, start, textOf, until } from './ask.ts'
+import { ask, askStream, chunksOf, INSTANT, jsonOf, open, QUICK, readAll, start, textOf, until } from './ask.ts'
 
 const long = { max_tokens: 20_000, ignore_eos: true, stream: true }
 
@@ -74,8 +74,8 @@ describe('KV blocks', () => {
   })
 
   it('that are used up preempt the sequence that came last, which loses no word', async () => {
-    await using roomy = await start({ pace: FIREHOSE })
-    await using tight = await start({ pace: FIREHOSE, maxModelLen: 160, kvBlocks: 12 })
+    await using roomy = await start({ pace: INSTANT })
+    await using tight = await start({ pace: INSTANT, maxModelLen: 160, kvBlocks: 12 })
     const body = { max_tokens: 120, ignore_eos: true }
     const ask = (seed: number) => Promise.all([roomy, tight].map((engine) => askStream(engine, { ...body, seed })))
     const answers = await Promise.all([1, 2, 3].map(ask))
@@ -108,7 +108,7 @@ describe('a limit of queued requests', () => {
 
 describe('a reader that does not keep up', () => {
   it('is waited for, and slows nobody else', async () => {
-    await using engine = await start({ pace: FIREHOSE, maxModelLen: 5_000_000, kvBlocks: 400_000 })
+    await using engine = await start({ pace: INSTANT, maxModelLen: 5_000_000, kvBlocks: 400_000 })
     const stalled = open(engine, { body: { ...long, max_tokens: 4_000_000 } })
     const response = await stalled.head
     response.pause()

@@ -224,9 +224,8 @@ describe('a connection whose exchange ended while it was paused', () => {
   it('reads on for the next one', async () => {
     const client = createEventStreamClient(CLIENT, { fallBack: () => {} })
     class FullHandler extends RecordingHandler {
-      override onReadEnd(): boolean {
+      override onReadEnd(): void {
         this.control?.pause()
-        return false
       }
     }
     const full = new FullHandler()
