@@ -112,8 +112,8 @@ function createStates(settings: Settings, log: Logger): States {
     hasEngine: (name) => pool.healthyCount(name) > 0,
     admitsBody: createBodyBudget(config.maxHeldBytes, watches.heldBytes)
   })
-  const sources = { queues: queue.snapshot, engines: pool.snapshot, journals: () => journals.snapshot() }
-  const metrics = createMetrics(sources, namesOf(config))
+  const gauges = { queues: queue.snapshot, engines: pool.snapshot, journals: () => journals.snapshot() }
+  const metrics = createMetrics(gauges, namesOf(config))
   const journals = createJournals(settings, { now, newGatewayId: randomUUID, newSecret }, metrics, log)
   return { pool, queue, watches, client, metrics, journals }
 }

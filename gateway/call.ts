@@ -57,7 +57,7 @@ export interface CallBody {
 /** Response headers by lower-case name. */
 export type Headers = Readonly<Record<string, string>>
 
-/** Where the bytes of an answer go: HTTP now, other transports by the same contract. */
+/** Where the bytes of an answer go: an HTTP response, messages of a WebSocket, or a journal. */
 export interface Sink {
   /** The reader has left, or everything has been sent: nothing can be written any more. */
   readonly gone: boolean

@@ -106,6 +106,13 @@ export const ENGINE_ROUTES = {
 /** A path that leads to an engine. */
 export type EnginePath = keyof typeof ENGINE_ROUTES
 
+export const ENGINE_PATHS = Object.keys(ENGINE_ROUTES) as readonly EnginePath[]
+
+/** Where tokens are asked for in JSON, and may be streamed: what is asked for all day. */
+export const TOKEN_PATHS = ENGINE_PATHS.filter(
+  (path) => ENGINE_ROUTES[path].body === 'json' && ENGINE_ROUTES[path].streams
+)
+
 /** The route at a path; undefined where none leads to an engine. */
 export function findRoute(path: string): EngineRoute | undefined {
   return Object.hasOwn(ENGINE_ROUTES, path) ? ENGINE_ROUTES[path as EnginePath] : undefined

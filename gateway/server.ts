@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { HEADERS, PATHS } from './contract.ts'
 import { answerPreflight, createCorsHeaders } from './cors.ts'
-import { ENGINE_ROUTES, findRoute } from './engine-routes.ts'
+import { ENGINE_PATHS, findRoute } from './engine-routes.ts'
 import { ERROR_SHAPES } from './error-shapes.ts'
 import { GatewayError, retryAfterSeconds, toOpenAiError } from './errors.ts'
 
@@ -34,7 +34,7 @@ const REQUEST_TIMEOUT_MS = 120_000
 /** Which methods each path takes, for a 405 that says so. */
 const METHODS = new Map<string, string>([
   ...Object.values(PATHS).map((path) => [path, 'GET, HEAD'] as const),
-  ...Object.keys(ENGINE_ROUTES).map((path) => [path, 'POST'] as const),
+  ...ENGINE_PATHS.map((path) => [path, 'POST'] as const),
   [PATHS.streams, 'POST']
 ])
 

@@ -1,6 +1,6 @@
 // Reads the head of a plain request for a token path from bytes that hold all of it; any other head is left to Node's parser.
 import { HEADERS } from '../contract.ts'
-import { ENGINE_ROUTES, type EnginePath } from '../engine-routes.ts'
+import { type EnginePath, TOKEN_PATHS } from '../engine-routes.ts'
 import { FieldLine, FieldNames } from '../field-lines.ts'
 import { startsWith } from '../stream/sse.ts'
 
@@ -17,10 +17,8 @@ export interface PlainHead {
   readonly bodyBytes: number
 }
 
-/** The first lines of requests for tokens: what is asked for all day. */
-const REQUEST_LINES = (Object.keys(ENGINE_ROUTES) as EnginePath[])
-  .filter((path) => ENGINE_ROUTES[path].body === 'json' && ENGINE_ROUTES[path].streams)
-  .map((path) => ({ path, line: Buffer.from(`POST ${path} HTTP/1.1\r\n`) }))
+/** The first lines of requests for tokens. */
+const REQUEST_LINES = TOKEN_PATHS.map((path) => ({ path, line: Buffer.from(`POST ${path} HTTP/1.1\r\n`) }))
 
 /** Half of what Node's parser takes, so that it alone decides what is too large. */
 const MAX_HEAD_BYTES = 8_192

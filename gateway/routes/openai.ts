@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Call, Headers, Principal, Sink } from '../call.ts'
 import { HEADERS, PATHS } from '../contract.ts'
-import { ENGINE_ROUTES, type EnginePath } from '../engine-routes.ts'
+import { ENGINE_PATHS, ENGINE_ROUTES, type EnginePath } from '../engine-routes.ts'
 import { GatewayError } from '../errors.ts'
 import { HttpSink } from '../stream/sinks.ts'
 import { readCredential } from './credential.ts'
@@ -70,8 +70,7 @@ export function registerOpenAiRoutes(app: FastifyInstance, deps: OpenAiDeps): vo
   })
 }
 
-const pathsOf = (body: 'json' | 'form') =>
-  (Object.keys(ENGINE_ROUTES) as EnginePath[]).filter((path) => ENGINE_ROUTES[path].body === body)
+const pathsOf = (body: 'json' | 'form') => ENGINE_PATHS.filter((path) => ENGINE_ROUTES[path].body === body)
 
 const NO_HEADERS = {}
 const NO_RAW_HEADERS: string[] = []

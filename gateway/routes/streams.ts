@@ -1,11 +1,11 @@
 // Resumable streams: one request begins an answer, others watch it, come back to it, cancel it.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { StreamUrls } from '../admission/stream-urls.ts'
 import type { Call, Headers, Principal, Sink } from '../call.ts'
 import { HEADERS, PATHS } from '../contract.ts'
-import { ENGINE_ROUTES, type EnginePath, findRoute } from '../engine-routes.ts'
+import { type EnginePath, TOKEN_PATHS } from '../engine-routes.ts'
 import { GatewayError } from '../errors.ts'
-import type { Journal } from '../stream/journal.ts'
-import type { Stream } from '../stream/journals.ts'
+import type { Journals, Stream } from '../stream/journals.ts'
 import { HttpSink } from '../stream/sinks.ts'
 import { readCredential } from './credential.ts'
 import { readJsonBody } from './json-body.ts'
@@ -13,17 +13,8 @@ import { type ToCallOptions, toCall } from './to-call.ts'
 
 /** The states and verbs of resumable streams. */
 export interface StreamsDeps extends ToCallOptions {
-  readonly journals: {
-    create(call: Call): Promise<Journal>
-    find(id: string): Promise<Stream | undefined>
-    checkRoom(stream: Stream): void
-    watch(stream: Pick<Stream, 'id'>, sink: Sink, after: number, begins?: Journal): void
-    cancel(stream: Pick<Stream, 'id'>): Promise<void>
-  }
-  readonly urls: {
-    create(id: string): { readonly url: string; readonly expiresAt: number }
-    check(claim: { id: string; expires: string | undefined; signature: string | undefined }): void
-  }
+  readonly journals: Pick<Journals, 'create' | 'find' | 'checkRoom' | 'watch' | 'cancel'>
+  readonly urls: StreamUrls
   /** Answers the call into the sink; it takes care of its own failures. */
   readonly exchange: (call: Call, sink: Sink) => void
   readonly authenticate: (authorization: string | undefined) => Principal
@@ -117,14 +108,8 @@ function readStart(request: FastifyRequest, deps: StreamsDeps): Call {
 
 const OPEN_BRACE = 0x7b
 
-/** What a stream can be begun on: every route that streams an answer to JSON. */
-const ENDPOINTS = (Object.keys(ENGINE_ROUTES) as EnginePath[]).filter((path) => {
-  const route = findRoute(path)
-  return route?.streams && route.body === 'json'
-})
-
 function readEndpoint(endpoint: unknown): EnginePath {
-  return ENDPOINTS.find((path) => path === endpoint) ?? refuse('endpoint', `must be one of ${ENDPOINTS.join(', ')}`)
+  return TOKEN_PATHS.find((path) => path === endpoint) ?? refuse('endpoint', `must be one of ${TOKEN_PATHS.join(', ')}`)
 }
 
 function refuse(param: string, what: string): never {

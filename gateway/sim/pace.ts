@@ -15,7 +15,7 @@ export interface Pace {
 }
 
 /** Llama 8B on one H100, and 70B on eight: the latency profiles that llm-d-inference-sim publishes. */
-export const PACES = {
+const PACES = {
   '8b-h100': { prefillOverheadMs: 30, prefillPerTokenMs: 0.25, interTokenMs: 12, loadFactor: 2, jitter: 0.1 },
   '70b-h100x8': { prefillOverheadMs: 80, prefillPerTokenMs: 0.5, interTokenMs: 25, loadFactor: 3, jitter: 0.1 }
 } as const satisfies Record<string, Pace>

@@ -145,7 +145,7 @@ function readChat(kind: RequestKind, json: unknown, limits: RequestLimits): Gene
 }
 
 /** What a transcription takes for a second of sound: 16 bits at 16 kHz. */
-export const BYTES_PER_SECOND = 32_000
+const BYTES_PER_SECOND = 32_000
 /** Whisper's context. */
 const MOST_TRANSCRIBED_TOKENS = 448
 

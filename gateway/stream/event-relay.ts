@@ -182,14 +182,14 @@ export class EventRelay implements AnswerRelay, EventVisitor {
   }
 
   /**
-   * In a stream vLLM says 400 of every exception that it did not expect, so an error frame's words are for the log, and
-   * its status says only whether the engine is to blame.
+   * In a stream vLLM says 400 of every exception that it did not expect, so an error frame's status says only whether the
+   * engine is to blame. Its words may quote a prompt: they are neither for the reader nor for the log.
    */
-  #blame({ errorStatus, errorMessage }: StreamReader): Outcome {
-    const outcome = mapEngineError(errorStatus, errorMessage, !this.#begun)
+  #blame({ errorStatus }: StreamReader): Outcome {
+    const outcome = mapEngineError(errorStatus, '', !this.#begun)
     if (outcome.kind === 'error' && outcome.error.code !== 'engine_refused') return outcome
     return {
-      ...this.#failed(`the engine sent an error frame: ${errorStatus} ${errorMessage}`),
+      ...this.#failed(`the engine sent an error frame: ${errorStatus}`),
       engineFault: false,
       retryable: false
     } as Outcome

@@ -15,14 +15,12 @@ const LAST_EVENT = Buffer.from('event: message_stop\ndata: {"type":"message_stop
 interface Event {
   readonly delta?: { readonly stop_reason?: unknown }
   readonly usage?: SaidUsage | null
-  readonly error?: { readonly message?: unknown }
 }
 
 /** `message_delta` tells why an answer ended, `message_stop` that it is whole. */
 export class MessagesReader implements StreamReader {
   usage: Usage | undefined
   finishReason: string | undefined
-  errorMessage = ''
   outputEvents = 0
 
   get errorStatus(): number {
@@ -77,11 +75,8 @@ export class MessagesReader implements StreamReader {
     }
   }
 
-  #readData({ delta, usage, error }: Event, isError: boolean): EventKind {
-    if (isError) {
-      this.errorMessage = String(error?.message ?? '').slice(0, 500)
-      return 'error'
-    }
+  #readData({ delta, usage }: Event, isError: boolean): EventKind {
+    if (isError) return 'error'
     this.usage = toUsage(usage) ?? this.usage
     // vLLM has no word of the API's for an answer that it gave up, and says null
     this.finishReason = String(delta?.stop_reason ?? 'abort')

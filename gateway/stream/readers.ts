@@ -1,14 +1,14 @@
 // Chooses once for each answer who reads it, and what an answer in one piece says of its own end.
 import type { Call } from '../call.ts'
 import type { Api } from '../engine-routes.ts'
-import { AnswerReader } from './answer.ts'
+import { ChunksReader } from './chunks-reader.ts'
 import { MessagesReader } from './messages-reader.ts'
 import { judgeResponse, ResponsesReader, type SaidResponse } from './responses-reader.ts'
 import type { StreamReader } from './stream-reader.ts'
 
 /** The reader of a call's streamed answer. */
 export function createReader({ api, choices }: Call): StreamReader {
-  if (api === 'chunks') return new AnswerReader(choices)
+  if (api === 'chunks') return new ChunksReader(choices)
   return api === 'responses' ? new ResponsesReader() : new MessagesReader()
 }
 

@@ -58,7 +58,7 @@ function lacksRoute(message: string): Outcome {
 
 /**
  * The outcome of an error that an engine answered with. A 4xx about the request keeps its status and words; a full
- * engine is `engine_overloaded`; the text of everything else stays in the log.
+ * engine is `engine_overloaded`; of everything else the log gets the status, and nobody the text.
  */
 export function mapEngineError(
   status: number,

@@ -14,15 +14,13 @@ export interface SaidResponse {
   readonly status?: unknown
   readonly output?: unknown
   readonly usage?: SaidUsage | null
-  readonly error?: { readonly message?: unknown } | null
 }
 
 /** The fields of an event that matter here; one without a type is vLLM's error frame. */
 interface SaidEvent {
   readonly type?: unknown
   readonly response?: SaidResponse
-  readonly error?: { readonly message?: unknown } | null
-  readonly message?: unknown
+  readonly error?: unknown
 }
 
 const DELTA = Buffer.from('.delta')
@@ -43,7 +41,6 @@ export function judgeResponse({ status, output, usage }: SaidResponse): 'complet
 export class ResponsesReader implements StreamReader {
   usage: Usage | undefined
   finishReason: string | undefined
-  errorMessage = ''
   outputEvents = 0
   events = 0
 
@@ -100,17 +97,14 @@ export class ResponsesReader implements StreamReader {
     }
   }
 
-  #readData({ type: said, response = {}, error, message }: SaidEvent, named: string | undefined): EventKind {
+  #readData({ type: said, response = {}, error }: SaidEvent, named: string | undefined): EventKind {
     const type = named ?? String(said ?? (error == null ? '' : 'error'))
     if (type.endsWith('.delta')) this.outputEvents++
     if (type.endsWith('.delta')) return 'output'
     if (!LAST.has(type)) return 'empty'
     this.usage = toUsage(response.usage) ?? this.usage
     const ending = type === 'error' || type === 'response.failed' ? 'error' : judgeResponse(response)
-    if (ending === 'error') {
-      this.errorMessage = String(response.error?.message ?? error?.message ?? message ?? '').slice(0, 500)
-      return 'error'
-    }
+    if (ending === 'error') return 'error'
     this.finishReason = ending
     return ending === 'abort' ? 'finish' : 'done'
   }

@@ -17,8 +17,6 @@ export interface StreamReader {
   readonly finished: boolean
   /** The HTTP status that an engine's error claims. */
   readonly errorStatus: number
-  /** An engine's error in its own words: for the log, and for the client where the fault is the client's. */
-  readonly errorMessage: string
   /** How many events carried output: the count of tokens where no usage says better. */
   readonly outputEvents: number
   /** How many events went by, where the API numbers them; else 0. */

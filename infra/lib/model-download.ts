@@ -47,7 +47,7 @@ export function snapshotPath({ repository, revision }: Download): string {
 }
 
 /** A file that is there once every download is complete: another commit, another file. */
-export function markerOf(downloads: readonly Download[]): string {
+function markerOf(downloads: readonly Download[]): string {
   const hash = createHash('sha256').update(JSON.stringify(downloads)).digest('hex').slice(0, 16)
   return posix.join(CACHE_DIRECTORY, HUB_FOLDER, 'complete', hash)
 }

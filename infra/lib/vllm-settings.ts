@@ -94,7 +94,7 @@ export interface VllmSettings {
   readonly extraArgs?: readonly string[]
 }
 
-export const DEFAULT_MAX_NUM_SEQS = 256
+const DEFAULT_MAX_NUM_SEQS = 256
 
 /** How a setting becomes arguments: `--flag=value`, `--flag=<JSON>`, `--flag` or `--no-flag`, `--flag` or nothing. */
 type Rendering = 'value' | 'json' | 'toggle' | 'switch'

@@ -35,7 +35,7 @@ export const REMOVED_FLAGS: Readonly<Record<string, Removal>> = {
 }
 
 /** Environment variables that vLLM no longer reads. Source: OpenRLHF/OpenRLHF#1328. */
-export const REMOVED_VARIABLES: Readonly<Record<string, Removal>> = {
+const REMOVED_VARIABLES: Readonly<Record<string, Removal>> = {
   VLLM_USE_V1: { since: '0.29.0', instead: 'there is only the V1 engine' }
 }
 
@@ -44,7 +44,7 @@ export const REMOVED_VARIABLES: Readonly<Record<string, Removal>> = {
  * vllm-project/vllm#49445 and #58192 (`--max-num-queued-reqs`, `--max-num-queued-tokens`, 0.29.0), #46768
  * (`--enable-per-request-metrics`, in 0.27).
  */
-export const ADDED_FLAGS: Readonly<Record<string, string>> = {
+const ADDED_FLAGS: Readonly<Record<string, string>> = {
   '--shutdown-timeout': '0.18.0',
   '--enable-per-request-metrics': '0.27.0',
   '--max-num-queued-reqs': '0.29.0',

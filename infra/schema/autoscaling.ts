@@ -29,7 +29,6 @@ const engineShape = z.strictObject({
 export const engineScalingSchema = crossCheck(engineShape, (written) =>
   findBoundProblems(pickValid(engineShape, written))
 )
-export type EngineScaling = z.output<typeof engineScalingSchema>
 
 const gatewayShape = z.strictObject({
   /** At least two, so a node may be drained. */
@@ -45,4 +44,3 @@ const gatewayShape = z.strictObject({
 export const gatewayScalingSchema = crossCheck(gatewayShape, (written) =>
   findBoundProblems(pickValid(gatewayShape, written))
 )
-export type GatewayScaling = z.output<typeof gatewayScalingSchema>

@@ -65,4 +65,3 @@ export const monitoringSchema = z.strictObject({
   objectives: objectivesSchema.prefault({}),
   thresholds: thresholdsSchema.prefault({})
 })
-export type Monitoring = z.output<typeof monitoringSchema>

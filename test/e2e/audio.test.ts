@@ -33,6 +33,18 @@ describe.each(WAYS)('by way of %s,', (way) => {
   const MODEL_PART: Part = ['model', LISTENER]
   const FILE: Part = ['file', SOUND]
 
+  /** Sends a file until its engine could not be reached and another one was asked; none is refused. */
+  async function expectRetried(file: Part): Promise<void> {
+    // no probe takes the engine away before a request has met it
+    await using half = await start({ config: { healthIntervalMs: 60_000 } })
+    await until('both engines are well', async () => (await half.metric('sluice_engine_up')) === 2)
+    await half.engines[0]?.close()
+    const retries = () => half.metric('sluice_retries_total')
+    for (let tries = 0; tries < 20 && (await retries()) === 0; tries++)
+      expect((await post([MODEL_PART, file], half.address)).status).toBe(200)
+    expect(await retries()).toBeGreaterThan(0)
+  }
+
   describe('the official SDK', () => {
     it('gets a transcription', async () => {
       const file = await toFile(SOUND, 'river.wav')
@@ -99,8 +111,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
     })
 
     it('is sent to another engine when the first can’t be reached', async () => {
-      await gateway.engines[0]?.close()
-      for (let tries = 0; tries < 4; tries++) expect((await post([MODEL_PART, FILE])).status).toBe(200)
+      await expectRetried(FILE)
     })
 
     it.each([
@@ -179,9 +190,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
     })
 
     it('goes to another engine while none has had a part of it', async () => {
-      await gateway.engines[0]?.close()
-      for (let tries = 0; tries < 4; tries++)
-        expect((await post([MODEL_PART, ['file', Buffer.alloc(3 * MIB, 1)]])).status).toBe(200)
+      await expectRetried(['file', Buffer.alloc(3 * MIB, 1)])
     })
 
     it('frees the engine when its client leaves in the middle', async () => {

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { openChat } from '../helpers/client.ts'
 import {
+  FIREHOSE,
   type GatewayProcess,
   MODEL,
   readMetric,
@@ -13,12 +14,6 @@ import {
 } from '../helpers/gateway.ts'
 
 const MiB = 1024 * 1024
-/** An engine that writes as fast as it can. */
-const FIREHOSE = {
-  pace: { prefillOverheadMs: 0, prefillPerTokenMs: 0, interTokenMs: 0 },
-  maxModelLen: 10_000_000,
-  kvBlocks: 1_000_000
-}
 
 let engines: SimEngine[]
 let gateway: GatewayProcess

@@ -73,7 +73,11 @@ async function compare(exchange: RawExchange): Promise<string> {
   const [ownFrom, nodeFrom] = [own.log.length, node.log.length]
   const [ours, nodes] = await Promise.all([exchangeRaw(own.address, exchange), exchangeRaw(node.address, exchange)])
   expect(plain(ours)).toBe(plain(nodes))
-  const same = () => JSON.stringify(told(own, ownFrom)) === JSON.stringify(told(node, nodeFrom))
+  // a client may be gone before its request is told of; what no parser takes has no id, and no line
+  const leastLines = ours === '' || /^x-request-id: /im.test(ours) ? 1 : 0
+  const same = () =>
+    told(own, ownFrom).length >= leastLines &&
+    JSON.stringify(told(own, ownFrom)) === JSON.stringify(told(node, nodeFrom))
   await until('both logs tell the same', same, 500).catch(() => undefined)
   expect(told(own, ownFrom)).toEqual(told(node, nodeFrom))
   return ours

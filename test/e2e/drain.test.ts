@@ -34,7 +34,8 @@ describe('an error that nobody caught', () => {
 describe.each(['auto', 'fastify'] as const)('SIGTERM, with clients served by %s,', (clientServer) => {
   beforeEach(async () => {
     const urls = engines.map(({ url }) => url)
-    const budget = { propagationMs: 600, drainMs: 1_500 }
+    // a second in which new work is served, and twice the time that the streams of 120 tokens take
+    const budget = { propagationMs: 1_000, drainMs: 2_500 }
     gateway = await spawnGateway(testConfig(urls, { config: { budget, clientServer } }))
   })
 

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { startBrokenEngine } from '../helpers/broken-engine.ts'
 import { chat, eventsOf, jsonOf, textOf } from '../helpers/client.ts'
-import { startBy, type TestGateway, until, WAYS } from '../helpers/gateway.ts'
+import { INSTANT, startBy, type TestGateway, until, WAYS } from '../helpers/gateway.ts'
+import { newRequestId, recordOf } from '../helpers/told.ts'
 
 describe.each(WAYS)('by way of %s,', (way) => {
   const startGateway = startBy(way)
@@ -15,20 +16,20 @@ describe.each(WAYS)('by way of %s,', (way) => {
   const STREAM = { body: { stream: true, max_tokens: 10, ignore_eos: true } }
   const WHOLE = { body: { max_tokens: 10, ignore_eos: true } }
 
-  /** Both engines misbehave in this way, `times` in all between them or always. */
+  /** Both engines misbehave in this way. */
   const both = (fault: Parameters<SimEngine['setFaults']>[0][number]) => {
     for (const engine of gateway.engines) engine.setFaults([fault])
   }
-  /** The engine that the next request meets first misbehaves: each, but once. */
   const lastLog = () => gateway.log.findLast((line) => line.message === 'request')
 
   /** Runs requests until one has met the faulty first engine and was sent to the other. */
   async function untilRetried(body: typeof STREAM | typeof WHOLE): Promise<Response> {
     for (let tries = 0; tries < 20; tries++) {
-      const response = await chat(gateway.address, body)
+      const requestId = newRequestId()
+      const response = await chat(gateway.address, { ...body, headers: { 'x-request-id': requestId } })
       const copy = response.clone()
       await response.text()
-      if (lastLog()?.attempts === 2) return copy
+      if ((await recordOf(gateway, requestId)).attempts === 2) return copy
     }
     throw new Error('no request met the faulty engine')
   }
@@ -127,8 +128,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
 
   describe('an answer in one piece', () => {
     it('that is large comes whole', async () => {
-      const pace = { prefillOverheadMs: 0, prefillPerTokenMs: 0, interTokenMs: 0 }
-      await using large = await startGateway({ engines: [{ maxModelLen: 200_000, kvBlocks: 20_000, pace }] })
+      await using large = await startGateway({ engines: [{ maxModelLen: 200_000, kvBlocks: 20_000, pace: INSTANT }] })
       const response = await chat(large.address, { body: { max_tokens: 40_000, ignore_eos: true } })
       expect((await jsonOf(response)).usage.completion_tokens).toBe(40_000)
     })

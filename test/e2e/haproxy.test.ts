@@ -2,13 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { deriveTimeBudget, PORTS, timeBudgetSchema } from '../../gateway/contract.ts'
+import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { haproxyIngress } from '../../infra/constructs/ingress-profiles/haproxy-ingress.ts'
 import { haproxytech } from '../../infra/constructs/ingress-profiles/haproxytech.ts'
 import type { WayIn } from '../../infra/constructs/ingress-profiles/profile.ts'
 import { chat, openChat } from '../helpers/client.ts'
-import { QUICK, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
+import { QUICK, startGateway, type TestGateway } from '../helpers/gateway.ts'
 import { HAPROXY, haproxyIngressLines, haproxytechLines, startHaproxy } from '../helpers/haproxy.ts'
 import { isMissing } from '../helpers/program.ts'
+import { expectLeavingToFree } from '../helpers/proxy-program.ts'
 import { countMoments, talkTo } from '../helpers/websocket.ts'
 
 const TOKENS = 60
@@ -100,12 +102,7 @@ describe.skipIf(
 
     it(`a client that leaves ${name} frees the engine`, async () => {
       await using haproxy = await startHaproxy(gateway.address, lines)
-      const aborted = gateway.engines[0]?.stats.aborted ?? 0
-      const open = openChat(haproxy.address, { body: { stream: true, max_tokens: 5_000, ignore_eos: true } })
-      const response = await open.head
-      await new Promise((resolve) => response.once('data', resolve))
-      open.leave()
-      await until('the engine notices', () => gateway.engines[0]?.stats.aborted === aborted + 1)
+      await expectLeavingToFree(gateway.engines[0] as SimEngine, haproxy.address)
     })
   }
 })

@@ -1,6 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chat, chatBody, eventsOf, jsonOf, textOf } from '../helpers/client.ts'
-import { KEY, MODEL, SECRET_KEY, SECRET_MODEL, SMALL_KEY, startGateway, type TestGateway } from '../helpers/gateway.ts'
+import {
+  KEY,
+  MODEL,
+  SECRET_KEY,
+  SECRET_MODEL,
+  SMALL_KEY,
+  startGateway,
+  type TestGateway,
+  until
+} from '../helpers/gateway.ts'
+import { newRequestId, recordOf, stream } from '../helpers/told.ts'
 
 let gateway: TestGateway
 beforeAll(async () => {
@@ -239,11 +249,17 @@ describe('routes', () => {
 
 describe('what an operator sees', () => {
   it('is one log line a request, without prompt, answer or key', async () => {
-    const before = gateway.log.length
+    const requestId = newRequestId()
     const text = textOf(
-      await (await chat(gateway.address, { body: { stream: true, max_tokens: 8, ignore_eos: true } })).text()
+      await (
+        await chat(gateway.address, {
+          body: { stream: true, max_tokens: 8, ignore_eos: true },
+          headers: { 'x-request-id': requestId }
+        })
+      ).text()
     )
-    const lines = gateway.log.slice(before)
+    await recordOf(gateway, requestId)
+    const lines = gateway.log.filter((line) => line.requestId === requestId)
     expect(lines).toHaveLength(1)
     expect(lines[0]).toMatchObject({ outcome: 'complete', model: MODEL, keyId: 'unrestricted', attempts: 1 })
     for (const secret of [KEY, 'rivers', text.trim()]) expect(JSON.stringify(lines)).not.toContain(secret)
@@ -251,15 +267,21 @@ describe('what an operator sees', () => {
 
   it('counts requests, tokens and times by names that exporters of OpenTelemetry use', async () => {
     const before = await gateway.metric('sluice_output_tokens_total', { gen_ai_request_model: MODEL })
-    await (await chat(gateway.address, { body: { stream: true, max_tokens: 6, ignore_eos: true } })).text()
+    await stream(gateway, { max_tokens: 6, ignore_eos: true })
     expect((await gateway.metric('sluice_output_tokens_total', { gen_ai_request_model: MODEL })) - before).toBe(6)
     for (const name of ['time_to_first_token', 'time_per_output_token', 'request_duration']) {
       expect(await gateway.metric(`gen_ai_server_${name}_seconds_count`)).toBeGreaterThan(0)
     }
   })
 
-  it('is alive, ready, and ready no more when an engine is lost', async () => {
-    expect((await get('/healthz', {})).status).toBe(200)
-    expect((await get('/readyz', {})).status).toBe(200)
+  it('is alive and ready, and still alive but not ready while its only engine is lost', async () => {
+    const statuses = async () => [(await get('/healthz', {})).status, (await get('/readyz', {})).status]
+    expect(await statuses()).toEqual([200, 200])
+    gateway.engines[0]?.setHealthy(false)
+    await until('the engine is lost', () => !gateway.app.readiness().ready)
+    expect(await statuses()).toEqual([200, 503])
+    gateway.engines[0]?.setHealthy(true)
+    await until('the engine is back', () => gateway.app.readiness().ready)
+    expect(await statuses()).toEqual([200, 200])
   })
 })

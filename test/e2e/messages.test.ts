@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { chat, jsonOf } from '../helpers/client.ts'
 import { KEY, MODEL, SMALL_KEY, startBy, type TestGateway, until, WAYS } from '../helpers/gateway.ts'
+import { newRequestId, recordOf } from '../helpers/told.ts'
 
 type Faults = Parameters<SimEngine['setFaults']>[0]
 
@@ -142,11 +143,14 @@ describe.each(WAYS)('by way of %s,', (way) => {
     async (_how, fault) => {
       gateway.engines[0]?.setFaults([fault])
       for (const stream of [true, false]) {
-        for (let tries = 0; lastLog()?.attempts !== 2 && tries < 20; tries++) {
-          const text = await (await post({ max_tokens: 10, stream })).text()
+        let record: Record<string, unknown> = {}
+        for (let tries = 0; record.attempts !== 2 && tries < 20; tries++) {
+          const requestId = newRequestId()
+          const text = await (await post({ max_tokens: 10, stream }, { 'x-request-id': requestId })).text()
           expect(text).toContain('"output_tokens":10')
+          record = await recordOf(gateway, requestId)
         }
-        expect(lastLog()).toMatchObject({ outcome: 'complete', attempts: 2 })
+        expect(record).toMatchObject({ outcome: 'complete', attempts: 2, stream })
       }
     }
   )

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { deriveTimeBudget, PORTS, timeBudgetSchema } from '../../gateway/contract.ts'
+import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { f5Nginx } from '../../infra/constructs/ingress-profiles/f5-nginx.ts'
 import { ingressNginx } from '../../infra/constructs/ingress-profiles/ingress-nginx.ts'
 import type { WayIn } from '../../infra/constructs/ingress-profiles/profile.ts'
@@ -8,6 +9,7 @@ import { chatBody, openChat } from '../helpers/client.ts'
 import { QUICK, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
 import { f5Directives, ingressNginxDirectives, NGINX, startNginx } from '../helpers/nginx.ts'
 import { isMissing } from '../helpers/program.ts'
+import { expectLeavingToFree } from '../helpers/proxy-program.ts'
 import { countMoments, refusalOf, talkTo } from '../helpers/websocket.ts'
 
 const TOKENS = 60
@@ -90,12 +92,7 @@ describe.skipIf(isMissing(NGINX, 'tests through a real nginx', 'install nginx (D
 
       it(`a client that leaves ${name} frees the engine`, async () => {
         await using nginx = await startNginx(gateway.address, directives)
-        const aborted = gateway.engines[0]?.stats.aborted ?? 0
-        const open = openChat(nginx.address, { body: { stream: true, max_tokens: 5_000, ignore_eos: true } })
-        const response = await open.head
-        await new Promise((resolve) => response.once('data', resolve))
-        open.leave()
-        await until('the engine notices', () => gateway.engines[0]?.stats.aborted === aborted + 1)
+        await expectLeavingToFree(gateway.engines[0] as SimEngine, nginx.address)
       })
     }
 

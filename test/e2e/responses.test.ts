@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { chat, jsonOf } from '../helpers/client.ts'
 import { KEY, MODEL, SMALL_KEY, startBy, type TestGateway, until, WAYS } from '../helpers/gateway.ts'
+import { newRequestId, recordOf } from '../helpers/told.ts'
 
 type Faults = Parameters<SimEngine['setFaults']>[0]
 
@@ -125,6 +126,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
       body: { ...ASKED, max_output_tokens: 9, stream: true }
     })
     const events = (await response.text()).trim().split('\n\n')
+    expect(events.length).toBeGreaterThan(1)
     expect(events.slice(0, -1)).toEqual(events.slice(0, -1).map(() => ': heartbeat'))
     expect(events.at(-1)).toContain('"code":"ttft_timeout"')
     expect(events.at(-1)).toContain('"sequence_number":0')
@@ -139,12 +141,15 @@ describe.each(WAYS)('by way of %s,', (way) => {
     async (_how, fault) => {
       gateway.engines[0]?.setFaults([fault])
       for (const stream of [true, false]) {
-        for (let tries = 0; lastLog()?.attempts !== 2 && tries < 20; tries++) {
-          const { text } = await streamed({ stream })
+        let record: Record<string, unknown> = {}
+        for (let tries = 0; record.attempts !== 2 && tries < 20; tries++) {
+          const requestId = newRequestId()
+          const { text } = await streamed({ stream }, { 'x-request-id': requestId })
           expect(text.match(/"type":"response.created"/g)?.length ?? 0).toBe(stream ? 1 : 0)
           expect(text).toContain('"output_tokens":10')
+          record = await recordOf(gateway, requestId)
         }
-        expect(lastLog()).toMatchObject({ outcome: 'complete', attempts: 2 })
+        expect(record).toMatchObject({ outcome: 'complete', attempts: 2, stream })
       }
     }
   )

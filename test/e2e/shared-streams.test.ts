@@ -104,14 +104,14 @@ describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debi
     })
 
     it('let a reader elsewhere keep an answer alive, and cancel it once the last one has left', async () => {
-      await using first = await joined({ replayGraceMs: 300 })
-      await using second = await joined({ replayGraceMs: 300 })
+      await using first = await joined({ replayGraceMs: 1_000 })
+      await using second = await joined({ replayGraceMs: 1_000 })
       const aborted = stats().aborted
       const { url } = await beginStream(first.address, { body: LONG })
       const leaving = new AbortController()
       const open = await fetch(second.address + url, { signal: leaving.signal })
       const read = open.text().catch(() => '')
-      await sleep(1_500)
+      await sleep(2_500)
       expect(stats()).toMatchObject({ running: 1, aborted })
       leaving.abort()
       await read

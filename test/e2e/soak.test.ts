@@ -7,6 +7,7 @@ import { type CrowdOptions, runCrowd, runStalled, type Tally } from '../helpers/
 import { seeded } from '../helpers/fakes.ts'
 import {
   type GatewayProcess,
+  INSTANT,
   MODEL,
   readMetric,
   spawnGateway,
@@ -30,8 +31,7 @@ let gateway: GatewayProcess
 beforeAll(async () => {
   const pace = { prefillOverheadMs: 20, prefillPerTokenMs: 0, interTokenMs: 80 }
   engines = await startEngines([{ pace }, { pace }])
-  const instant = { prefillOverheadMs: 0, prefillPerTokenMs: 0, interTokenMs: 0 }
-  firehose = await startEngines([{ models: [FIREHOSE], pace: instant, maxModelLen: 100_000 }])
+  firehose = await startEngines([{ models: [FIREHOSE], pace: INSTANT, maxModelLen: 100_000 }])
   for (const engine of engines) {
     engine.setFaults([
       { kind: 'status', status: 503, probability: 0.02 },

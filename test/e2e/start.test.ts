@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { jsonOf } from '../helpers/client.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { until } from '../helpers/gateway.ts'
 
 interface Run {
@@ -32,17 +33,9 @@ function start(port: string): Run {
   return run
 }
 
-async function freePort(): Promise<string> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return String(port)
-}
-
 describe('npm start', () => {
   it('synthesizes, streams one answer with its figures, prints lines to copy, serves, and leaves on Ctrl-C', async () => {
-    const port = await freePort()
+    const port = String(await freePort())
     const run = start(port)
     await until('it serves', () => run.output().includes('Ctrl-C ends it'), 30_000)
     expect(run.output()).toMatch(/charts-out\/ +\d+ manifests for eu-west and us-east/)

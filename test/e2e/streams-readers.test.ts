@@ -96,9 +96,9 @@ describe('a stream is closed to others', () => {
   })
 
   it('and its signature stands in no line of the log', async () => {
-    const { url } = await beginStream(gateway.address, { body: SHORT })
+    const { id, url } = await beginStream(gateway.address, { body: SHORT })
     await visit(gateway.address, url)
-    await until('it is told of', () => gateway.log.some((line) => line.message === 'view'))
+    await until('it is told of', () => gateway.log.some((line) => line.message === 'view' && line.streamId === id))
     expect(JSON.stringify(gateway.log)).not.toContain('signature')
   })
 

@@ -180,7 +180,7 @@ describe('the end of an answer', () => {
   })
 
   it('is kept for the retention time', async () => {
-    await using quick = await startGateway({ engines: [ROOMY], config: { streams: { retentionMs: 1_000 } } })
+    await using quick = await startGateway({ engines: [ROOMY], config: { streams: { retentionMs: 2_000 } } })
     const { url } = await beginStream(quick.address, { body: SHORT })
     const { events } = await visit(quick.address, url)
     expect((await visit(quick.address, url)).events).toEqual(events)

@@ -3,7 +3,16 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { chatBody, jsonOf, LONG } from '../helpers/client.ts'
-import { expectNothingLeft, KEY, ROOMY, SMALL_KEY, startGateway, type TestGateway, until } from '../helpers/gateway.ts'
+import {
+  expectNothingLeft,
+  INSTANT,
+  KEY,
+  ROOMY,
+  SMALL_KEY,
+  startGateway,
+  type TestGateway,
+  until
+} from '../helpers/gateway.ts'
 import { closeTalks, create, refusalOf, talk } from '../helpers/websocket.ts'
 
 afterEach(closeTalks)
@@ -40,14 +49,13 @@ describe('the bounds of a connection', () => {
     for (let i = 0; i < 30; i++) ours.say({ type: 'cancel', id: `x${i}` })
     expect(await ours.closed).toEqual({ code: 1008, reason: 'too many messages' })
     expect(ours.heard.at(-1)).toMatchObject({ id: null, status: 429, error: { code: 'too_many_messages' } })
-    expect(ours.heard.length).toBe(21)
+    // what may come in a second comes at once; a few more have been earned where that takes its time
+    expect(ours.heard.length).toBeGreaterThanOrEqual(21)
+    expect(ours.heard.length).toBeLessThan(30)
   })
 
   it('refuse one connection too many', async () => {
-    await until(
-      'the others are gone',
-      async () => gateway.log.filter(({ message }) => message === 'websocket closed').length >= 3
-    )
+    await until('the others are gone', async () => (await gateway.metric('sluice_websockets')) === 0)
     await Promise.all([talk(gateway), talk(gateway), talk(gateway)])
     expect(await refusalOf(gateway.address, {})).toEqual({ status: 503, code: 'too_many_connections' })
   })
@@ -118,10 +126,13 @@ describe('who may connect', () => {
   })
 
   it('never shows in the log', async () => {
+    const closed = () => gateway.log.filter(({ message }) => message === 'websocket closed').length
+    await until('the others are gone', async () => (await gateway.metric('sluice_websockets')) === 0)
+    const before = closed()
     const ours = await talk(gateway, { key: null, protocols: ['sluice', `openai-insecure-api-key.${KEY}`] })
     await refusalOf(gateway.address, { key: null, protocols: ['sluice', 'openai-insecure-api-key.sk-nobody'] })
     ours.socket.close()
-    await until('it is closed', () => gateway.log.some(({ message }) => message === 'websocket closed'))
+    await until('it is told of', () => closed() === before + 1)
     expect(JSON.stringify(gateway.log)).not.toMatch(/sk-/)
     expect(await gateway.metric('sluice_refusals_total', { code: 'invalid_api_key' })).toBeGreaterThan(0)
   })
@@ -148,14 +159,14 @@ describe('who may connect', () => {
 
 describe('a peer that is dead', () => {
   it('is given up after its pings, and its streams are freed', async () => {
-    const budget = { heartbeatMs: 100, stalledMs: 300 }
+    // a busy machine may keep this client from answering for a while
+    const budget = { heartbeatMs: 200, stalledMs: 1_000 }
     await using gateway = await startGateway({ engines: [ROOMY], config: { budget } })
     const ours = await talk(gateway)
-    const pings: number[] = []
-    ours.socket.on('ping', () => pings.push(performance.now()))
-    await sleep(700)
+    let pings = 0
+    ours.socket.on('ping', () => pings++)
+    await until('it has answered for longer than a dead one is waited for', () => pings > 8)
     expect(ours.socket.readyState).toBe(ours.socket.OPEN)
-    expect(pings.length).toBeGreaterThan(2)
     // from now on it answers nothing, and reads on: only pings can tell
     ours.socket.pong = () => {}
     ours.say(create('a', LONG))
@@ -188,8 +199,7 @@ describe('a peer that is dead', () => {
   })
 
   it('frees its streams at once when its TCP connection ends while much waits to leave, without a goodbye', async () => {
-    const firehose = { ...ROOMY, pace: { prefillOverheadMs: 0, prefillPerTokenMs: 0, interTokenMs: 0 } }
-    await using gateway = await startGateway({ engines: [firehose] })
+    await using gateway = await startGateway({ engines: [{ ...ROOMY, pace: INSTANT }] })
     const ours = await talk(gateway)
     ours.say(create('a', { ...LONG, max_tokens: 90_000 }))
     await ours.hear({ type: 'chunk', id: 'a' })

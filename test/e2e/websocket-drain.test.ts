@@ -12,7 +12,7 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all(engines.map((engine) => engine.close())))
 beforeEach(async () => {
-  const config = { budget: { propagationMs: 400, drainMs: 3_000 } }
+  const config = { budget: { propagationMs: 800, drainMs: 4_000 } }
   gateway = await spawnGateway(
     testConfig(
       engines.map(({ url }) => url),
@@ -32,7 +32,7 @@ const phase = (name: string) => until(name, () => gateway.output().includes(`"ph
 describe('SIGTERM', () => {
   it('lets streams end, begins none after the propagation delay, closes with 1001, and exits with 0', async () => {
     const [busy, idle] = [await talkTo(gateway.address), await talkTo(gateway.address)]
-    busy.say(create('a', 150))
+    busy.say(create('a', 250))
     await busy.hear({ type: 'chunk', id: 'a' })
     gateway.child.kill('SIGTERM')
     await phase('unready')

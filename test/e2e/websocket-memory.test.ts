@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { chatBody } from '../helpers/client.ts'
 import {
+  FIREHOSE,
   type GatewayProcess,
   MODEL,
   readMetric,
@@ -16,12 +17,6 @@ import { type Talk, talkTo } from '../helpers/websocket.ts'
 
 const MiB = 1024 * 1024
 const CONNECTIONS = 1_000
-/** An engine that writes as fast as it can. */
-const FIREHOSE = {
-  pace: { prefillOverheadMs: 0, prefillPerTokenMs: 0, interTokenMs: 0 },
-  maxModelLen: 10_000_000,
-  kvBlocks: 1_000_000
-}
 
 let engines: SimEngine[]
 let gateway: GatewayProcess
@@ -66,7 +61,7 @@ describe('1000 WebSockets', () => {
     stalled.socket.pause()
     for (const id of ['a', 'b', 'c']) stalled.say(create(id, 8_000_000))
     await until(
-      'its engine has been paused',
+      'its streams are under way',
       async () => (await readMetric(gateway.address, 'sluice_active_requests')) === 3
     )
     await sleep(1_500)

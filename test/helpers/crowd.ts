@@ -17,7 +17,7 @@ export type Ending =
 
 export type Tally = Record<Ending, number>
 
-export const newTally = (): Tally => ({
+const newTally = (): Tally => ({
   done: 0,
   'error event': 0,
   refused: 0,

@@ -120,9 +120,7 @@ export class RecordingHandler implements EngineHandler {
     this.#bytes.push(Buffer.from(bytes.subarray(start, end)))
   }
 
-  onReadEnd(): boolean {
-    return false
-  }
+  onReadEnd(): void {}
 
   onEnd(): void {
     this.#resolveOver('end')

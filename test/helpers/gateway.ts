@@ -40,6 +40,12 @@ export interface TestGateway extends AsyncDisposable {
 /** A pace at which a test is quick and each token still comes on its own. */
 export const QUICK = { prefillOverheadMs: 2, prefillPerTokenMs: 0, interTokenMs: 2 }
 
+/** The pace of an engine that writes as fast as it can. */
+export const INSTANT = { prefillOverheadMs: 0, prefillPerTokenMs: 0, interTokenMs: 0 }
+
+/** An engine that writes as fast as it can, and more than a test waits for. */
+export const FIREHOSE = { pace: INSTANT, maxModelLen: 10_000_000, kvBlocks: 1_000_000 }
+
 /** An engine that has room for answers that are long, and for many of them. */
 export const ROOMY = { maxModelLen: 100_000, kvBlocks: 100_000 }
 

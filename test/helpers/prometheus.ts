@@ -1,11 +1,11 @@
 // Runs Prometheus' own programs: promtool on emitted rules, and a real server that scrapes as the monitors say.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import type { Manifest } from '../infra/stacks.ts'
+import { freePort } from './free-port.ts'
 import { until } from './gateway.ts'
 import { findProgram } from './program.ts'
 
@@ -56,14 +56,6 @@ export interface Prometheus extends AsyncDisposable {
   query(expr: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]>
   /** Each rule that was evaluated, as Prometheus tells of it. */
   rules(): Promise<Manifest[]>
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** Starts a server on a free port of the loopback, with rules that are evaluated every `interval`. */

@@ -1,7 +1,19 @@
 // Runs a proxy's program over a configuration of its own, until it is disposed of.
 import { spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
+import type { SimEngine } from '../../gateway/sim/engine.ts'
+import { openChat } from './client.ts'
 import { until } from './gateway.ts'
+
+/** Leaves the proxy at `address` in the middle of an answer, and expects the engine behind it to be freed. */
+export async function expectLeavingToFree({ stats }: SimEngine, address: string): Promise<void> {
+  const before = stats.aborted
+  const open = openChat(address, { body: { stream: true, max_tokens: 5_000, ignore_eos: true } })
+  const response = await open.head
+  await new Promise((resolve) => response.once('data', resolve))
+  open.leave()
+  await until('the engine notices', () => stats.aborted === before + 1)
+}
 
 /** A proxy that listens. */
 export interface ProxyProgram extends AsyncDisposable {

@@ -6,8 +6,7 @@ import { region, stackOf } from './stacks.ts'
 export type IngressInput = RegionInput['ingress']
 
 export const STREAM_MS = 1_200_000
-/** What the time budget makes of it: the stream and 15 s; the propagation of 15 s and a drain as long as a stream. */
-export const READ_SECONDS = 1215
+/** What the time budget makes of it: the propagation of 15 s and a drain as long as a stream. */
 export const DRAIN_SECONDS = 1215
 export const MAX_BODY = 7_654_321
 
@@ -15,7 +14,7 @@ export const APIS = ['cert-manager', 'external-dns', 'gateway-api'] as const
 const ARN = 'arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d-1111-2222-3333-444455556666'
 
 /** A certificate for a host, where the controller looks for it. */
-export function certificateFor(controller: IngressController, secretName: string): NonNullable<IngressInput['tls']> {
+function certificateFor(controller: IngressController, secretName: string): NonNullable<IngressInput['tls']> {
   return CONTROLLER_TRAITS[controller].certificate === 'arn' ? { certificateArn: ARN } : { secretName }
 }
 

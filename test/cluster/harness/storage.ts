@@ -4,7 +4,7 @@ import { ZONE_LABEL } from './fake-nodes.ts'
 import type { Kubectl } from './kubectl.ts'
 
 /** The class of volumes that every node can mount. */
-export const SHARED_CLASS = 'shared-files'
+const SHARED_CLASS = 'shared-files'
 
 /** The cluster's default class: disks, each of one zone, chosen when a pod that needs one is placed. */
 const ZONAL_CLASS = 'zonal-disks'

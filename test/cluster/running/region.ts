@@ -10,7 +10,7 @@ import { runProgram } from '../harness/shell.ts'
 import { provideVolumes } from '../harness/volumes.ts'
 
 /** The one with Traefik; the manifests are what `npm run synth` wrote and git has. */
-export const REGION = 'us-east'
+const REGION = 'us-east'
 const CHARTS = join(REPOSITORY, 'charts-out')
 const FOLDER = join(CHARTS, REGION)
 

@@ -1,4 +1,5 @@
 // Connections at the front: requests one after the other, clients that leave or read slowly, and waits that are too long.
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -121,9 +122,11 @@ describe('a connection', () => {
     const { lab, client, gone } = await openAnswer()
     client.socket.destroy()
     expect(await gone).toBe('gone')
+    const accepted = once(lab.server, 'connection') as Promise<[Socket]>
     const half = dial(lab)
     half.socket.write(plain('{}', ['X-Request-Id: half']).slice(0, -1))
-    await sleep(20)
+    const [socket] = await accepted
+    await until('it is read', () => socket.bytesRead > 0)
     half.socket.destroy()
     await until('it is reported', () => lab.broken.length > 0)
     expect(lab.broken).toEqual(['half'])
@@ -221,7 +224,8 @@ describe('a connection that waits for too long', () => {
     await wait(lab, KEEP_ALIVE_MS)
     expect(client.closed).toBe(false)
     await wait(lab, 1_001)
-    expect([client.closed, client.text.endsWith('front')]).toEqual([true, true])
+    await until('it is closed', () => client.closed)
+    expect(client.text.endsWith('front')).toBe(true)
   })
 
   it('for its first request, or for the rest of a body, is refused by the limits of Node’s server', async () => {
@@ -234,8 +238,10 @@ describe('a connection that waits for too long', () => {
     answered.socket.write(plain())
     await until('one is taken', () => lab.sinks.length === 1)
     await wait(lab, 2_001)
+    await until('the first is closed', () => silent.closed)
     expect([silent.text, half.text]).toEqual(['refused: ERR_HTTP_REQUEST_TIMEOUT', ''])
     await wait(lab, 1_000)
+    await until('the second is closed', () => half.closed)
     expect([half.text, answered.closed]).toEqual(['refused: ERR_HTTP_REQUEST_TIMEOUT', false])
   })
 })

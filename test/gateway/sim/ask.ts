@@ -5,7 +5,7 @@ import { type SimEngine, type SimOptions, startSimEngine } from '../../../gatewa
 export const MODEL = 'llama-3.1-8b-instruct'
 export const QUICK = { prefillOverheadMs: 1, prefillPerTokenMs: 0, interTokenMs: 1, jitter: 0 }
 /** As fast as it can. */
-export const FIREHOSE = { prefillOverheadMs: 0, prefillPerTokenMs: 0, interTokenMs: 0, jitter: 0 }
+export const INSTANT = { prefillOverheadMs: 0, prefillPerTokenMs: 0, interTokenMs: 0, jitter: 0 }
 
 export const start = (options: Partial<SimOptions> = {}): Promise<SimEngine> =>
   startSimEngine({ models: [MODEL], seed: 1, pace: QUICK, ...options })

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../../gateway/sim/engine.ts'
-import { ask, askJson, askStream, chunksOf, eventsOf, FIREHOSE, MODEL, start, textOf } from './ask.ts'
+import { ask, askJson, askStream, chunksOf, eventsOf, INSTANT, MODEL, start, textOf } from './ask.ts'
 
 let engine: SimEngine
 beforeAll(async () => {
-  engine = await start({ pace: FIREHOSE })
+  engine = await start({ pace: INSTANT })
 })
 afterAll(() => engine.close())
 
@@ -34,13 +34,13 @@ describe('a streamed chat', () => {
   })
 
   it('has its head at once, and nothing of its body before the prefill is done', async () => {
-    await using slow = await start({ pace: { ...FIREHOSE, prefillOverheadMs: 120 } })
+    await using slow = await start({ pace: { ...INSTANT, prefillOverheadMs: 400 } })
     const from = performance.now()
     const response = await ask(slow, { body: { ...four, stream: true } })
     const headMs = performance.now() - from
     await response.text()
-    expect(headMs).toBeLessThan(80)
-    expect(performance.now() - from).toBeGreaterThan(115)
+    expect(headMs).toBeLessThan(300)
+    expect(performance.now() - from).toBeGreaterThan(395)
   })
 
   it('has no usage chunk unless asked; then its last chunk has the fingerprint', async () => {
@@ -139,6 +139,7 @@ describe('an answer in one piece', () => {
 describe('log probabilities', () => {
   it('come with each token of a chat, with as many alternatives as asked', async () => {
     const chunks = chunksOf(await askStream(engine, { ...four, logprobs: true, top_logprobs: 2 })).slice(1)
+    expect(chunks).toHaveLength(4)
     for (const { choices } of chunks) {
       const [{ token, logprob, bytes, top_logprobs }] = choices[0].logprobs.content
       expect(token).toBe(choices[0].delta.content)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ask, askStream, chunksOf, FIREHOSE, jsonOf, open, QUICK, readAll, start, textOf, until } from './ask.ts'
+import { ask, askStream, chunksOf, INSTANT, jsonOf, open, QUICK, readAll, start, textOf, until } from './ask.ts'
 
 const long = { max_tokens: 20_000, ignore_eos: true, stream: true }
 
@@ -52,14 +52,14 @@ describe('continuous batching', () => {
     const alone = await take(1)
     expect(await take(8)).toBeGreaterThan(alone * 1.8)
 
-    await using slow = await start({ pace: { ...QUICK, prefillPerTokenMs: 2 } })
+    await using slow = await start({ pace: { ...QUICK, prefillPerTokenMs: 5 } })
     const from = performance.now()
     await ask(slow, { path: '/v1/completions', body: { prompt: Array(80).fill(7), max_tokens: 1 } })
-    expect(performance.now() - from).toBeGreaterThan(140)
+    expect(performance.now() - from).toBeGreaterThan(390)
     const again = performance.now()
     await ask(slow, { path: '/v1/completions', body: { prompt: Array(80).fill(7), max_tokens: 1 } })
     // the prefix cache knows 64 of the 80 tokens now
-    expect(performance.now() - again).toBeLessThan(110)
+    expect(performance.now() - again).toBeLessThan(300)
   })
 })
 
@@ -74,8 +74,8 @@ describe('KV blocks', () => {
   })
 
   it('that are used up preempt the sequence that came last, which loses no word', async () => {
-    await using roomy = await start({ pace: FIREHOSE })
-    await using tight = await start({ pace: FIREHOSE, maxModelLen: 160, kvBlocks: 12 })
+    await using roomy = await start({ pace: INSTANT })
+    await using tight = await start({ pace: INSTANT, maxModelLen: 160, kvBlocks: 12 })
     const body = { max_tokens: 120, ignore_eos: true }
     const ask = (seed: number) => Promise.all([roomy, tight].map((engine) => askStream(engine, { ...body, seed })))
     const answers = await Promise.all([1, 2, 3].map(ask))
@@ -108,7 +108,7 @@ describe('a limit of queued requests', () => {
 
 describe('a reader that does not keep up', () => {
   it('is waited for, and slows nobody else', async () => {
-    await using engine = await start({ pace: FIREHOSE, maxModelLen: 5_000_000, kvBlocks: 400_000 })
+    await using engine = await start({ pace: INSTANT, maxModelLen: 5_000_000, kvBlocks: 400_000 })
     const stalled = open(engine, { body: { ...long, max_tokens: 4_000_000 } })
     const response = await stalled.head
     response.pause()

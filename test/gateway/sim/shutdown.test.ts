@@ -28,7 +28,8 @@ describe('a shutdown', () => {
 
   it('lets running requests finish within the time it was given, and answers new ones with an abort', async () => {
     await using engine = await start({ pace: SLOW, shutdownTimeoutMs: 3_000 })
-    const running = await open(engine, { body: { ...stream, max_tokens: 15 } }).head
+    // a second, in which the engine is asked twice
+    const running = await open(engine, { body: { ...stream, max_tokens: 100 } }).head
     const closed = engine.shutdown()
     const late = await askStream(engine, { ignore_eos: true })
     expect(chunksOf(late).map(({ choices }) => choices[0].finish_reason)).toEqual([null, 'abort'])

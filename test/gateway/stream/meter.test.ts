@@ -1,7 +1,7 @@
 // What one request measured, on a clock that the test moves.
 import { describe, expect, it } from 'vitest'
 import type { Call } from '../../../gateway/call.ts'
-import { AnswerReader } from '../../../gateway/stream/answer.ts'
+import { ChunksReader } from '../../../gateway/stream/chunks-reader.ts'
 import { Meter } from '../../../gateway/stream/meter.ts'
 import { fakeCall, TEXT, USAGE } from '../../helpers/fakes.ts'
 
@@ -10,14 +10,14 @@ function start(call: Partial<Call> = {}) {
   return { clock, meter: new Meter(fakeCall({ acceptedAtMs: 100, ...call }), () => clock.nowMs) }
 }
 
-function readerOf(...events: readonly string[]): AnswerReader {
-  const reader = new AnswerReader()
+function readerOf(...events: readonly string[]): ChunksReader {
+  const reader = new ChunksReader()
   for (const event of events) reader.read(Buffer.from(event), 0, Buffer.byteLength(event))
   return reader
 }
 
 /** A streamed answer: admitted at 150, first token at 300, last at 400, over at 410. */
-function stream(reader: AnswerReader, call: Partial<Call> = {}) {
+function stream(reader: ChunksReader, call: Partial<Call> = {}) {
   const { clock, meter } = start(call)
   clock.nowMs = 150
   meter.admitted()

@@ -88,8 +88,3 @@ it.each([
 ])('%s is read', (_what, event, kind) => {
   expect(read(event).kinds).toEqual([kind])
 })
-
-it('an engine’s own words are kept for the log, cut', () => {
-  const { reader } = read(named('response.failed', { response: { error: { message: 'x'.repeat(900) } } }))
-  expect(reader.errorMessage).toBe('x'.repeat(500))
-})

@@ -136,7 +136,7 @@ describe('a handler that throws', () => {
     const client = create()
     const handler = new RecordingHandler()
     const ends: string[] = []
-    handler.onReadEnd = () => ends.push(handler.text) > 0
+    handler.onReadEnd = () => void ends.push(handler.text)
     const tell = handler.onData.bind(handler)
     handler.onData = (bytes, start = 0, end = bytes.length) => {
       if (bytes.toString('latin1', start, end) === 'bad') throw new Error('stumbled')

@@ -18,7 +18,7 @@ const MAX_EARLY_BYTES = 65_536
 interface Chunk {
   readonly choices?: readonly Choice[]
   readonly usage?: SaidUsage | null
-  readonly error?: { readonly message?: unknown; readonly code?: unknown } | string
+  readonly error?: { readonly code?: unknown } | string
 }
 interface Choice {
   readonly index?: number
@@ -38,7 +38,7 @@ function hasOutput({ text, delta }: Choice): boolean {
 }
 
 /** Follows one streamed answer of chat or text completions, or of a transcription. */
-export class AnswerReader implements StreamReader {
+export class ChunksReader implements StreamReader {
   // what a token touches stands first
   /** How a plain output event of this stream ends, learnt from the first one: `"finish_reason":null…`. */
   #plainTail: Buffer | undefined
@@ -47,7 +47,6 @@ export class AnswerReader implements StreamReader {
   /** The newest finish reason; undefined until a choice has finished. */
   finishReason: string | undefined
   errorStatus = 500
-  errorMessage = ''
   /** The choices that have finished, by index; with one choice nobody need ask which. */
   #finished: Set<number> | undefined
   readonly #choices: number
@@ -111,8 +110,7 @@ export class AnswerReader implements StreamReader {
   #readChunk(chunk: Chunk): EventKind {
     if (typeof chunk !== 'object' || chunk === null) return 'malformed'
     if (chunk.error != null) {
-      const { message, code } = typeof chunk.error === 'string' ? { message: chunk.error, code: 500 } : chunk.error
-      this.errorMessage = String(message ?? '').slice(0, 500)
+      const code = typeof chunk.error === 'string' ? 500 : chunk.error.code
       if (typeof code === 'number' && code >= 400 && code <= 599) this.errorStatus = code
       return 'error'
     }

@@ -1,6 +1,6 @@
 // The reader's shortcut against a reader that parses every event: they agree on every stream.
 import { describe, expect, it } from 'vitest'
-import { AnswerReader } from '../../../gateway/stream/answer.ts'
+import { ChunksReader } from '../../../gateway/stream/chunks-reader.ts'
 import { seeded } from '../../helpers/fakes.ts'
 
 const HOSTILE = [
@@ -92,7 +92,7 @@ describe('a reader that parses only where it must', () => {
     for (let round = 0; round < ROUNDS; round++) {
       const events = makeStream(random)
       const run = Buffer.from(events.join(''))
-      const reader = new AnswerReader()
+      const reader = new ChunksReader()
       let at = 0
       for (const event of events) {
         const end = at + Buffer.byteLength(event)
@@ -106,7 +106,7 @@ describe('a reader that parses only where it must', () => {
     const random = seeded(8)
     for (let round = 0; round < ROUNDS; round++) {
       const events = makeStream(random)
-      const reader = new AnswerReader()
+      const reader = new ChunksReader()
       for (const event of events) reader.read(Buffer.from(event), 0, Buffer.byteLength(event))
       const naive = events.map(readNaively)
       const { outputEvents, finishReason, usage } = reader
@@ -126,7 +126,7 @@ describe('a reader that parses only where it must', () => {
           { index: 1, delta: { content: 'b' }, finish_reason: null }
         ]
       })}\n\n`
-    const reader = new AnswerReader()
+    const reader = new ChunksReader()
     const kinds = [both(null), both('stop')].map((event) => reader.read(Buffer.from(event), 0, event.length))
     expect(kinds).toEqual(['output', 'finish'])
   })
