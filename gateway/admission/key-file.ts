@@ -31,6 +31,8 @@ export function followKeyFile(path: string, everyMs: number, { load, onKeys, onR
       const { message } = cause as Error
       if (message !== refusedFor) onRefused(cause as Error)
       refusedFor = message
+      // the file before it may come back as it was
+      seen = undefined
     }
     timer = wait()
   }

@@ -106,6 +106,18 @@ describe('a key file', () => {
     expect(told).toEqual(['keys a', expect.stringContaining('ENOENT'), 'keys a'])
   })
 
+  it('that comes back as it was, after a broken one, is read', async () => {
+    mount('one')
+    symlinkSync(join('..data', 'keys.json'), path)
+    follow()
+    await untilTold(1)
+    rmSync(path)
+    await untilTold(2)
+    symlinkSync(join('..data', 'keys.json'), path)
+    await untilTold(3)
+    expect(told).toEqual(['keys one', expect.stringContaining('ENOENT'), 'keys one'])
+  })
+
   it('is left alone once nobody follows it', async () => {
     writeFileSync(path, fileOf('a'))
     follow()
