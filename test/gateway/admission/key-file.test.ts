@@ -42,6 +42,10 @@ const afterSomeLooks = () => sleep(20 * EVERY_MS)
 function mount(version: string): void {
   mkdirSync(join(folder, `..${version}`))
   writeFileSync(join(folder, `..${version}`, 'keys.json'), fileOf(version))
+  turn(version)
+}
+
+function turn(version: string): void {
   symlinkSync(`..${version}`, join(folder, '..data_tmp'))
   renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
 }
@@ -104,6 +108,19 @@ describe('a key file', () => {
     writeFileSync(path, fileOf('a'))
     await untilTold(3)
     expect(told).toEqual(['keys a', expect.stringContaining('ENOENT'), 'keys a'])
+  })
+
+  it('that was read before is read again when a link is turned back to it from one that is refused', async () => {
+    mount('one')
+    symlinkSync(join('..data', 'keys.json'), path)
+    follow()
+    await untilTold(1)
+    turn('nothing')
+    await untilTold(2)
+    turn('one')
+    await untilTold(3)
+    await afterSomeLooks()
+    expect(told).toEqual(['keys one', expect.stringContaining('ENOENT'), 'keys one'])
   })
 
   it('is left alone once nobody follows it', async () => {
