@@ -42,7 +42,8 @@ export function watchRegion(
 }
 
 function describe({ model, placement }: PlacedModel, engine: VllmDeployment, job: string): WatchedPool {
-  const warmUpSeconds = engine.warmUp?.seconds ?? 0
+  const { seconds = 0, onEachNode = false } = engine.warmUp ?? {}
+  const warmUpSeconds = onEachNode ? 0 : seconds
   return {
     pool: model.name,
     servedModelName: model.servedName,

@@ -10,7 +10,7 @@ export interface WatchedPool {
   readonly job: string
   /** The pool may have no engine while nobody asks for it. */
   readonly scaledToZero: boolean
-  /** Seconds that an engine may take to start: its node, its image and its load. */
+  /** Seconds that an engine may take to start: its node, its image and its load, and the download where each node has its own. */
   readonly startSeconds: number
   /** Seconds that the weights may be downloaded for before the first engine of all starts. @default 0 */
   readonly warmUpSeconds?: number

@@ -26,6 +26,7 @@ const named = (list: Manifest[], name: string) => {
   if (found.length === 0) throw new Error(`there is no rule ${name}`)
   return found
 }
+const settings = { model: 'org/model', revision: 'a'.repeat(40) }
 const exprOf = (list: Manifest[], name: string) => named(list, name)[0].expr
 
 describe('AlertingRules', () => {
@@ -122,6 +123,15 @@ describe('AlertingRules', () => {
 
   it('gives an engine as long to start as its node, its image and its load may take', () => {
     expect(named(rules, 'SluiceEngineStuck')[0].for).toBe('1500s')
+  })
+
+  it('gives an engine the time of a download, too, where each node has a cache of its own', () => {
+    const cache = { kind: 'host-path', path: '/mnt/models', warmUp: true, downloadSeconds: 3600 } as const
+    const autoscaling = { minReplicas: 0, maxReplicas: 2 }
+    const regions = [watched({ placements: [placement({ cache, autoscaling })] })]
+    const own = rulesOf(manifestsOf(stackOf({ models: [model({ loadSeconds: 300, settings })], regions })))
+    expect(named(own, 'SluiceEngineStuck')[0].for).toBe(`${3600 + 1200 + 300}s`)
+    expect(named(own, 'SluiceNoEngine')[0].for).toBe(`${3600 + 1200 + 300}s`)
   })
 
   it.each([
