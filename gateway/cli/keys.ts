@@ -1,6 +1,6 @@
 // Makes API keys and takes them out: prints a new key once, and stores its hash in a key file for the gateway to read.
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { hashKey } from '../admission/keys.ts'
 import { describeProblems, FILES, type KeyFile, keyFileSchema } from '../contract.ts'
@@ -56,11 +56,19 @@ function readKeyFile(file: string): KeyFile {
   }
 }
 
-/** A new file beside the old one, then a rename: whoever reads in between sees the one or the other, never a half. */
+/**
+ * A new file beside the old one, then a rename: whoever reads in between sees the one or the other, never a half. A link stays
+ * one, and who may read the old file may read the new one: a gateway that reads it elsewhere, or as another user, gets it, too.
+ */
 function writeKeyFile(file: string, content: KeyFile): void {
+  const text = `${JSON.stringify(parseKeyFile(content, file), null, 2)}\n`
   try {
-    writeFileSync(`${file}.new`, `${JSON.stringify(parseKeyFile(content, file), null, 2)}\n`, { mode: 0o600 })
-    renameSync(`${file}.new`, file)
+    const isThere = existsSync(file)
+    const target = isThere ? realpathSync(file) : file
+    const mode = isThere ? statSync(target).mode & 0o777 : 0o600
+    writeFileSync(`${target}.new`, text, { mode: 0o600 })
+    chmodSync(`${target}.new`, mode)
+    renameSync(`${target}.new`, target)
   } catch (cause) {
     fail(`${file} cannot be written: ${(cause as Error).message}`)
   }
