@@ -51,6 +51,7 @@ function describe({ model, placement }: PlacedModel, engine: VllmDeployment, job
     scaledToZero: isScaledToZero(placement),
     startSeconds: engine.startSeconds - warmUpSeconds,
     warmUpSeconds,
-    gapSeconds: engine.gapSeconds
+    // of weights that are there already: while other ones are downloaded for longer, somebody should know
+    gapSeconds: Math.max(0, engine.gapSeconds - warmUpSeconds)
   }
 }

@@ -14,7 +14,7 @@ export interface WatchedPool {
   readonly startSeconds: number
   /** Seconds that the weights may be downloaded for before the first engine of all starts. @default 0 */
   readonly warmUpSeconds?: number
-  /** Seconds that a rollout may leave the pool without an engine. @default 0 */
+  /** Seconds that a rollout of the same weights may leave the pool without an engine. @default 0 */
   readonly gapSeconds?: number
 }
 

@@ -147,6 +147,17 @@ describe('AlertingRules', () => {
     }
   )
 
+  it('lets no pool be empty for the time of a download where its cache has been filled', () => {
+    const cache = { kind: 'claim', claimName: 'models', accessMode: 'ReadWriteOnce', warmUp: true } as const
+    const forOf = (rollout: 'recreate' | 'surge', accessMode: 'ReadWriteOnce' | 'ReadWriteMany') => {
+      const regions = [watched({ placements: [placement({ rollout, cache: { ...cache, accessMode } })] })]
+      const own = rulesOf(manifestsOf(stackOf({ models: [model({ loadSeconds: 300, settings })], regions })))
+      return named(own, 'SluiceNoEngine')[0].for
+    }
+    expect(forOf('recreate', 'ReadWriteOnce')).toBe(`${640 + 1200 + 300}s`)
+    expect(forOf('surge', 'ReadWriteMany')).toBe('300s')
+  })
+
   it('tells of a share only where there are enough requests for one', () => {
     const own = rulesWith({ thresholds: { minRequests: 77 } })
     for (const name of ['SluiceCancelledShare', 'SluiceBufferingSuspected', 'SluiceSlowReaders', 'SluiceRefusals'])
