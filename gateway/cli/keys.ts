@@ -1,6 +1,16 @@
 // Makes API keys and takes them out: prints a new key once, and stores its hash in a key file for the gateway to read.
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  type Stats,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { parseArgs } from 'node:util'
 import { hashKey } from '../admission/keys.ts'
 import { describeProblems, FILES, type KeyFile, keyFileSchema } from '../contract.ts'
@@ -63,15 +73,20 @@ function readKeyFile(file: string): KeyFile {
 function writeKeyFile(file: string, content: KeyFile): void {
   const text = `${JSON.stringify(parseKeyFile(content, file), null, 2)}\n`
   try {
-    const isThere = existsSync(file)
-    const target = isThere ? realpathSync(file) : file
-    const mode = isThere ? statSync(target).mode & 0o777 : 0o600
-    writeFileSync(`${target}.new`, text, { mode: 0o600 })
-    chmodSync(`${target}.new`, mode)
-    renameSync(`${target}.new`, target)
+    const target = existsSync(file) ? realpathSync(file) : file
+    const next = `${target}.new`
+    writeFileSync(next, text, { mode: 0o600 })
+    if (existsSync(target)) giveTo(next, statSync(target))
+    renameSync(next, target)
   } catch (cause) {
     fail(`${file} cannot be written: ${(cause as Error).message}`)
   }
+}
+
+/** The owner and the mode of the file before; only root may give a file away. */
+function giveTo(file: string, { mode, uid, gid }: Stats): void {
+  if (process.getuid?.() === 0) chownSync(file, uid, gid)
+  chmodSync(file, mode & 0o777)
 }
 
 function readLimit(text: string | undefined): { maxOutputTokens?: number } {

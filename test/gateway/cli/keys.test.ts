@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
+  chownSync,
   lstatSync,
   mkdtempSync,
   readdirSync,
@@ -69,6 +70,14 @@ describe('npm run keys', () => {
     expect(loadKeyFile(real).keys.map(({ id }) => id)).toEqual(['a'])
     expect(lstatSync(file).isSymbolicLink()).toBe(true)
     expect(statSync(real).mode & 0o777).toBe(0o640)
+  })
+
+  it.skipIf(process.getuid?.() !== 0)('leaves a file to its owner when root changes it', () => {
+    run('a')
+    chownSync(file, 1234, 2345)
+    run('b')
+    expect(ids()).toEqual(['a', 'b'])
+    expect(statSync(file)).toMatchObject({ uid: 1234, gid: 2345 })
   })
 
   it.each([
