@@ -31,7 +31,7 @@ export function followKeyFile(path: string, everyMs: number, { load, onKeys, onR
       const { message } = cause as Error
       if (message !== refusedFor) onRefused(cause as Error)
       refusedFor = message
-      // the file before it may come back as it was
+      // a link that is turned back leads to the very file that was seen before: that it is in force again has to be told, too
       seen = undefined
     }
     timer = wait()

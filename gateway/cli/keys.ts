@@ -1,6 +1,16 @@
 // Makes API keys and takes them out: prints a new key once, and stores its hash in a key file for the gateway to read.
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  type Stats,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { parseArgs } from 'node:util'
 import { hashKey } from '../admission/keys.ts'
 import { describeProblems, FILES, type KeyFile, keyFileSchema } from '../contract.ts'
@@ -56,14 +66,27 @@ function readKeyFile(file: string): KeyFile {
   }
 }
 
-/** A new file beside the old one, then a rename: whoever reads in between sees the one or the other, never a half. */
+/**
+ * A new file beside the old one, then a rename: whoever reads in between sees the one or the other, never a half. A link stays
+ * one, and who may read the old file may read the new one: a gateway that reads it elsewhere, or as another user, gets it, too.
+ */
 function writeKeyFile(file: string, content: KeyFile): void {
+  const text = `${JSON.stringify(parseKeyFile(content, file), null, 2)}\n`
   try {
-    writeFileSync(`${file}.new`, `${JSON.stringify(parseKeyFile(content, file), null, 2)}\n`, { mode: 0o600 })
-    renameSync(`${file}.new`, file)
+    const target = existsSync(file) ? realpathSync(file) : file
+    const next = `${target}.new`
+    writeFileSync(next, text, { mode: 0o600 })
+    if (existsSync(target)) giveTo(next, statSync(target))
+    renameSync(next, target)
   } catch (cause) {
     fail(`${file} cannot be written: ${(cause as Error).message}`)
   }
+}
+
+/** The owner and the mode of the file before; only root may give a file away. */
+function giveTo(file: string, { mode, uid, gid }: Stats): void {
+  if (process.getuid?.() === 0) chownSync(file, uid, gid)
+  chmodSync(file, mode & 0o777)
 }
 
 function readLimit(text: string | undefined): { maxOutputTokens?: number } {

@@ -42,7 +42,8 @@ export function watchRegion(
 }
 
 function describe({ model, placement }: PlacedModel, engine: VllmDeployment, job: string): WatchedPool {
-  const warmUpSeconds = engine.warmUp?.seconds ?? 0
+  const { seconds = 0, onEachNode = false } = engine.warmUp ?? {}
+  const warmUpSeconds = onEachNode ? 0 : seconds
   return {
     pool: model.name,
     servedModelName: model.servedName,
@@ -50,6 +51,7 @@ function describe({ model, placement }: PlacedModel, engine: VllmDeployment, job
     scaledToZero: isScaledToZero(placement),
     startSeconds: engine.startSeconds - warmUpSeconds,
     warmUpSeconds,
-    gapSeconds: engine.gapSeconds
+    // of weights that are there already: while other ones are downloaded for longer, somebody should know
+    gapSeconds: Math.max(0, engine.gapSeconds - warmUpSeconds)
   }
 }

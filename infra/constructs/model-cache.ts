@@ -11,6 +11,8 @@ export interface WarmUp {
   readonly by: 'job' | 'pod'
   /** Seconds that the download may take. */
   readonly seconds: number
+  /** Each node has a cache of its own, so the first engine on a node waits, too, and not only the first of all. */
+  readonly onEachNode: boolean
 }
 
 /** What an engine needs of a cache. */
@@ -42,7 +44,7 @@ const DEFAULT_DOWNLOAD_SECONDS = 7200
 function planWarmUp(props: WarmUpProps & { readonly accessMode?: AccessMode }, ownDisk = false): WarmUp | undefined {
   if (props.warmUp !== true) return undefined
   const by = ownDisk || props.accessMode === 'ReadWriteOnce' ? 'pod' : 'job'
-  return { by, seconds: props.downloadSeconds ?? DEFAULT_DOWNLOAD_SECONDS }
+  return { by, seconds: props.downloadSeconds ?? DEFAULT_DOWNLOAD_SECONDS, onEachNode: ownDisk }
 }
 
 /** Properties of a cache that is a new claim. */

@@ -10,11 +10,11 @@ export interface WatchedPool {
   readonly job: string
   /** The pool may have no engine while nobody asks for it. */
   readonly scaledToZero: boolean
-  /** Seconds that an engine may take to start: its node, its image and its load. */
+  /** Seconds that an engine may take to start: its node, its image and its load, and the download where each node has its own. */
   readonly startSeconds: number
   /** Seconds that the weights may be downloaded for before the first engine of all starts. @default 0 */
   readonly warmUpSeconds?: number
-  /** Seconds that a rollout may leave the pool without an engine. @default 0 */
+  /** Seconds that a rollout of the same weights may leave the pool without an engine. @default 0 */
   readonly gapSeconds?: number
 }
 

@@ -42,6 +42,10 @@ const afterSomeLooks = () => sleep(20 * EVERY_MS)
 function mount(version: string): void {
   mkdirSync(join(folder, `..${version}`))
   writeFileSync(join(folder, `..${version}`, 'keys.json'), fileOf(version))
+  turn(version)
+}
+
+function turn(version: string): void {
   symlinkSync(`..${version}`, join(folder, '..data_tmp'))
   renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
 }
@@ -106,15 +110,16 @@ describe('a key file', () => {
     expect(told).toEqual(['keys a', expect.stringContaining('ENOENT'), 'keys a'])
   })
 
-  it('that comes back as it was, after a broken one, is read', async () => {
+  it('that was read before is read again when a link is turned back to it from one that is refused', async () => {
     mount('one')
     symlinkSync(join('..data', 'keys.json'), path)
     follow()
     await untilTold(1)
-    rmSync(path)
+    turn('nothing')
     await untilTold(2)
-    symlinkSync(join('..data', 'keys.json'), path)
+    turn('one')
     await untilTold(3)
+    await afterSomeLooks()
     expect(told).toEqual(['keys one', expect.stringContaining('ENOENT'), 'keys one'])
   })
 

@@ -1,6 +1,18 @@
 // The command that makes API keys and takes them out, as an operator runs it.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -46,6 +58,26 @@ describe('npm run keys', () => {
     expect(ring.authenticate(`Bearer ${keys[2]}`).keyId).toBe('c')
     expect(() => ring.authenticate(`Bearer ${keys[1]}`)).toThrow()
     expect(readdirSync(folder)).toEqual(['keys.json'])
+  })
+
+  it('takes a key out of the file that a link leads to, which stays readable for whom it was', () => {
+    for (const id of ['a', 'b']) run(id)
+    const real = join(folder, 'real.json')
+    renameSync(file, real)
+    chmodSync(real, 0o640)
+    symlinkSync('real.json', file)
+    expect(run('b', '--remove').status).toBe(0)
+    expect(loadKeyFile(real).keys.map(({ id }) => id)).toEqual(['a'])
+    expect(lstatSync(file).isSymbolicLink()).toBe(true)
+    expect(statSync(real).mode & 0o777).toBe(0o640)
+  })
+
+  it.skipIf(process.getuid?.() !== 0)('leaves a file to its owner when root changes it', () => {
+    run('a')
+    chownSync(file, 1234, 2345)
+    run('b')
+    expect(ids()).toEqual(['a', 'b'])
+    expect(statSync(file)).toMatchObject({ uid: 1234, gid: 2345 })
   })
 
   it.each([

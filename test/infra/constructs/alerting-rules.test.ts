@@ -26,6 +26,7 @@ const named = (list: Manifest[], name: string) => {
   if (found.length === 0) throw new Error(`there is no rule ${name}`)
   return found
 }
+const settings = { model: 'org/model', revision: 'a'.repeat(40) }
 const exprOf = (list: Manifest[], name: string) => named(list, name)[0].expr
 
 describe('AlertingRules', () => {
@@ -124,6 +125,15 @@ describe('AlertingRules', () => {
     expect(named(rules, 'SluiceEngineStuck')[0].for).toBe('1500s')
   })
 
+  it('gives an engine the time of a download, too, where each node has a cache of its own', () => {
+    const cache = { kind: 'host-path', path: '/mnt/models', warmUp: true, downloadSeconds: 3600 } as const
+    const autoscaling = { minReplicas: 0, maxReplicas: 2 }
+    const regions = [watched({ placements: [placement({ cache, autoscaling })] })]
+    const own = rulesOf(manifestsOf(stackOf({ models: [model({ loadSeconds: 300, settings })], regions })))
+    expect(named(own, 'SluiceEngineStuck')[0].for).toBe(`${3600 + 1200 + 300}s`)
+    expect(named(own, 'SluiceNoEngine')[0].for).toBe(`${3600 + 1200 + 300}s`)
+  })
+
   it.each([
     ['recreate', {}, 640 + 1200 + 300],
     ['in-place', { replicas: 2 }, 300],
@@ -136,6 +146,17 @@ describe('AlertingRules', () => {
       expect(named(own, 'SluiceNoEngine')[0].for).toBe(`${seconds}s`)
     }
   )
+
+  it('lets no pool be empty for the time of a download where its cache has been filled', () => {
+    const cache = { kind: 'claim', claimName: 'models', accessMode: 'ReadWriteOnce', warmUp: true } as const
+    const forOf = (rollout: 'recreate' | 'surge', accessMode: 'ReadWriteOnce' | 'ReadWriteMany') => {
+      const regions = [watched({ placements: [placement({ rollout, cache: { ...cache, accessMode } })] })]
+      const own = rulesOf(manifestsOf(stackOf({ models: [model({ loadSeconds: 300, settings })], regions })))
+      return named(own, 'SluiceNoEngine')[0].for
+    }
+    expect(forOf('recreate', 'ReadWriteOnce')).toBe(`${640 + 1200 + 300}s`)
+    expect(forOf('surge', 'ReadWriteMany')).toBe('300s')
+  })
 
   it('tells of a share only where there are enough requests for one', () => {
     const own = rulesWith({ thresholds: { minRequests: 77 } })
