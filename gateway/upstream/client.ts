@@ -53,7 +53,7 @@ function toDispatchHandler(handler: EngineHandler, onStale: (() => void) | undef
   }
 }
 
-/** Errors of connections that had carried answers before: undici tells those of a reset without the socket. */
+/** Errors of connections on which something had come before: undici tells those of a reset without the socket. */
 const late = new WeakSet<Error>()
 
 function createConnector(connectMs: number): buildConnector.connector {
@@ -104,7 +104,10 @@ function dispatch(pool: Pool, endpoint: Endpoint, call: Call, handler: EngineHan
   send(call.body.rest === undefined ? () => send(undefined) : undefined)
 }
 
-/** A connection that had carried answers before was closed or reset by the engine as it got one more request: nothing was asked. */
+/**
+ * A connection that had carried answers before was closed or reset by the engine as it got one more request: nothing was asked.
+ * A new one that breaks within its first head looks the same, so its engine is asked once more, too.
+ */
 function isStale(cause: Error): boolean {
   return late.has(cause) || (cause instanceof errors.SocketError && (cause.socket?.bytesRead ?? 0) > 0)
 }

@@ -1,4 +1,5 @@
-// What there is and what waits, recorded by pool, and the alerts on a queue that grows and on a gateway that is gone.
+// What there is and what waits, recorded by pool, and the alerts on a queue that grows, and on a gateway that is gone
+// or keeps old keys.
 import { METRICS } from '../../../gateway/contract.ts'
 import { GATEWAY_LABELS } from '../../lib/gateway-metrics.ts'
 import { is, min, select, sumBy } from '../../lib/promql.ts'

@@ -11,12 +11,6 @@ const MODEL = [GATEWAY_LABELS.model]
 const model = `{{ $labels.${GATEWAY_LABELS.model} }}`
 const percent = '{{ $value | humanizePercentage }}'
 
-/** That more than `least` of a model's requests are of one kind, and that they are enough to say so. */
-function isMore(watched: Watched, part: string, least: number): string {
-  const whole = requests(watched.namespace)
-  return `${share(part, whole)} > ${plain(least)}${andTraffic(watched, WINDOW)}`
-}
-
 /** A reader that waited so long saw nothing, or was very patient; a bound of the duration's histogram, in seconds. */
 const PATIENCE_SECONDS = 10.24
 
@@ -28,6 +22,12 @@ function durations(namespace: string, suffix: string, ...more: string[]): string
   const gone = is(GATEWAY_LABELS.errorType, OUTCOMES.gone)
   const selector = select(`${METRICS.requestDuration}${suffix}`, is('namespace', namespace), gone, ...more)
   return sumBy(MODEL, rate(selector, WINDOW))
+}
+
+/** That more than `least` of a model's requests are of one kind, and that they are enough to say so. */
+function isMore(watched: Watched, part: string, least: number): string {
+  const whole = requests(watched.namespace)
+  return `${share(part, whole)} > ${plain(least)}${andTraffic(watched, WINDOW)}`
 }
 
 function watchCancelled(watched: Watched): AlertingRule {

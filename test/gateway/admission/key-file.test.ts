@@ -50,6 +50,13 @@ function turn(version: string): void {
   renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
 }
 
+async function followMounted(version: string): Promise<void> {
+  mount(version)
+  symlinkSync(join('..data', 'keys.json'), path)
+  follow()
+  await untilTold(1)
+}
+
 describe('a key file', () => {
   it('is read once more when it begins to be followed, and never again while it stays as it is', async () => {
     writeFileSync(path, fileOf('a'))
@@ -72,10 +79,7 @@ describe('a key file', () => {
   })
 
   it('of a mounted Secret is read when kubelet turns the link', async () => {
-    mount('one')
-    symlinkSync(join('..data', 'keys.json'), path)
-    follow()
-    await untilTold(1)
+    await followMounted('one')
     mount('two')
     await untilTold(2)
     expect(told).toEqual(['keys one', 'keys two'])
@@ -111,10 +115,7 @@ describe('a key file', () => {
   })
 
   it('that was read before is read again when a link is turned back to it from one that is refused', async () => {
-    mount('one')
-    symlinkSync(join('..data', 'keys.json'), path)
-    follow()
-    await untilTold(1)
+    await followMounted('one')
     turn('nothing')
     await untilTold(2)
     turn('one')
