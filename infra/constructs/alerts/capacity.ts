@@ -1,5 +1,4 @@
-// What there is and what waits, recorded by pool, and the alerts on a queue that grows, and on a gateway that is gone
-// or keeps old keys.
+// What there is and what waits, recorded by pool, and the alerts on a queue that grows and on gateways: gone, or with old keys.
 import { METRICS } from '../../../gateway/contract.ts'
 import { GATEWAY_LABELS } from '../../lib/gateway-metrics.ts'
 import { is, min, select, sumBy } from '../../lib/promql.ts'
