@@ -86,7 +86,8 @@ export async function countReady(
   }
 }
 
-function countAddresses(slices: ReadonlyMap<string, KubernetesObject>): number {
+/** How many addresses are ready, each counted once: Kubernetes may have an endpoint in two slices for a moment. */
+export function countAddresses(slices: ReadonlyMap<string, KubernetesObject>): number {
   const ready = [...slices.values()]
     .flatMap(({ endpoints }) => endpoints ?? [])
     .filter((one: KubernetesObject) => one.conditions.ready)

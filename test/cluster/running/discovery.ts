@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { PATHS, PORTS } from '../../../gateway/contract.ts'
 import type { Cluster } from '../harness/cluster.ts'
 import type { KubernetesObject } from '../harness/kubectl.ts'
-import { watchObjects } from '../harness/watch.ts'
+import { countAddresses, watchObjects } from '../harness/watch.ts'
 import { NAMESPACE } from './region.ts'
 import { ENGINE, POOL } from './streams.ts'
 
@@ -28,12 +28,9 @@ export async function noticeEngines(cluster: Cluster, count: number, change: () 
   const labels = encodeURIComponent(`kubernetes.io/service-name=${ENGINE}`)
   const path = `/apis/discovery.k8s.io/v1/namespaces/${NAMESPACE}/endpointslices?labelSelector=${labels}`
   await using _watch = await watchObjects(cluster.plane.kubectl, path, (slices) => {
-    if (countReady(slices) === count) told.resolve(Date.now())
+    if (countAddresses(slices) === count) told.resolve(Date.now())
   })
   await change()
   const [sliceMs, ...knownMs] = await Promise.all([told.promise, ...known])
   return Math.max(...knownMs) - sliceMs
 }
-
-const countReady = (slices: ReadonlyMap<string, KubernetesObject>): number =>
-  [...slices.values()].flatMap(({ endpoints }) => endpoints ?? []).filter(({ conditions }) => conditions.ready).length
