@@ -101,7 +101,8 @@ function createStates(settings: Settings, log: Logger): States {
       log.info({ pool: endpoint.pool, endpoint: endpoint.id, state }, 'engine')
       if (state === 'gone') client.forget(endpoint)
       queue.pump()
-    }
+    },
+    onRoom: () => queue.pump()
   })
   const watches = createWatches(config.budget, { now })
   const queue = createQueue([...pools.keys()], {

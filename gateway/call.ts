@@ -101,8 +101,8 @@ export interface Endpoint {
 /** The right to use one engine until disposed, whatever happened. */
 export interface Lease extends Disposable {
   readonly endpoint: Endpoint
-  /** Tells the breaker how the engine did; a client that left says nothing. */
-  report(result: 'ok' | 'failed'): void
+  /** Tells how the engine did, `full` being its refusal of one request too many; a client that left says nothing. */
+  report(result: 'ok' | 'failed' | 'full'): void
 }
 
 /** How one request ended. `error` says whose it was and whether another engine may be tried. */

@@ -71,6 +71,7 @@ export const METRICS = {
   queuedRequests: 'sluice_queued_requests',
   webSockets: 'sluice_websockets',
   engineInFlight: 'sluice_engine_in_flight_requests',
+  engineMaxActive: 'sluice_engine_max_active_requests',
   engineUp: 'sluice_engine_up',
   journals: 'sluice_streams',
   journalsEnded: 'sluice_streams_ended_total',
@@ -145,7 +146,7 @@ const poolSchema = z.strictObject({
   engineKeyFile: z.string().min(1).optional(),
   /** How many requests one engine runs at once before the next ones wait here. Match vLLM's --max-num-seqs. */
   maxActivePerEngine: z.int().min(1).max(100_000).default(256),
-  /** How many requests may wait for this pool; one more gets 429. */
+  /** How many requests may wait for this pool; one more gets 429. 0 also ends at once what every engine refuses as too many. */
   maxQueued: z.int().min(0).max(100_000).default(512),
   /** How long a request waits for a free engine before it gets 503. */
   queueMs: z.int().min(0).max(3_600_000).default(30_000),

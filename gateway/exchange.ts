@@ -1,11 +1,11 @@
 // ONE request from admission to outcome. Read this file first: it alone knows the order of the steps.
 import type { Readable } from 'node:stream'
-import type { Queue } from './admission/queue.ts'
+import type { Queue, Slot } from './admission/queue.ts'
 import type { Call, EngineHandler, Lease, Outcome, RequestRecord, Sink } from './call.ts'
 import { asGatewayError, GatewayError } from './errors.ts'
 import { Meter } from './stream/meter.ts'
 import { relay } from './stream/relay.ts'
-import type { Watches } from './stream/watch.ts'
+import type { Watch, Watches } from './stream/watch.ts'
 import type { Pool } from './upstream/pool.ts'
 
 /** The states and verbs that a request passes through. */
@@ -26,28 +26,35 @@ export interface ExchangeDeps {
 
 /**
  * Runs one request to its end; whatever happens, the reader is told and everything taken is given back. It asks one engine
- * after another until one answers, and never again once a byte of an answer has gone to the reader. It is one function
- * because each that waits costs every open stream half a kilobyte.
+ * after another until one answers, stands in line again where they are full, and asks none once a byte of an answer has
+ * gone to the reader. It is one function because each that waits costs every open stream half a kilobyte.
  */
 export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Promise<Outcome> {
   const meter = new Meter(call, deps.now)
   let outcome: Outcome | undefined
+  const failed: string[] = []
   try {
     using watch = deps.watches.start(call, sink)
-    const admitted = deps.queue.admit(call, watch)
-    // most need not wait, and waiting for nothing takes a while by itself
-    using slot = admitted instanceof Promise ? await admitted : admitted
-    meter.admitted()
-    outcome = slot.refused
-    const tried: string[] = []
-    while (outcome === undefined || (mayRetry(outcome, call) && watch.stopped === undefined)) {
-      using lease = tried.length < deps.maxAttempts ? deps.pool.lease(call.model, tried) : undefined
-      if (lease === undefined) break
-      tried.push(lease.endpoint.id)
-      meter.attempt(lease.endpoint.id)
-      outcome = await relay((handler) => deps.open(lease, call, handler), call, sink, watch, meter)
-      if (outcome.kind === 'complete') lease.report('ok')
-      else if (outcome.kind === 'error' && outcome.engineFault) lease.report('failed')
+    for (;;) {
+      const admitted = outcome === undefined ? deps.queue.admit(call, watch) : standAgain(call, watch, meter, deps)
+      // most need not wait, and waiting for nothing takes a while by itself
+      using slot = admitted instanceof Promise ? await admitted : admitted
+      if (slot.refused !== undefined) {
+        outcome = watch.stopped ?? outcome ?? slot.refused
+        break
+      }
+      meter.admitted()
+      const tried = [...failed]
+      do {
+        using lease = tried.length < deps.maxAttempts ? deps.pool.lease(call.model, tried) : undefined
+        if (lease === undefined) break
+        tried.push(lease.endpoint.id)
+        meter.attempt(lease.endpoint.id)
+        outcome = await relay((handler) => deps.open(lease, call, handler), call, sink, watch, meter)
+        judge(lease, outcome)
+        if (!isFull(outcome)) failed.push(lease.endpoint.id)
+      } while (mayAskAgain(outcome, call, watch))
+      if (tried.length === failed.length || !isFull(outcome) || !mayAskAgain(outcome, call, watch)) break
     }
     outcome ??= refuse(new GatewayError('no_engine'))
   } catch (cause) {
@@ -67,8 +74,27 @@ function finish(outcome: Outcome, call: Call, sink: Sink, meter: Meter, deps: Ex
   }
 }
 
-const mayRetry = (outcome: Outcome, { body }: Call) =>
-  outcome.kind === 'error' && outcome.retryable && (body.rest === undefined || isUntouched(body.rest))
+/** In line once more, before those that never had a turn, for what is left of the time that a request may wait. */
+function standAgain(call: Call, watch: Watch, meter: Meter, { queue, now }: ExchangeDeps): Slot | Promise<Slot> {
+  watch.enter('queued')
+  meter.queued()
+  return queue.readmit(call, watch, now() - call.acceptedAtMs)
+}
+
+/** Tells how the engine did, where this says anything of it. */
+function judge(lease: Lease, outcome: Outcome): void {
+  if (outcome.kind === 'complete') lease.report('ok')
+  else if (isFull(outcome)) lease.report('full')
+  else if (outcome.kind === 'error' && outcome.engineFault) lease.report('failed')
+}
+
+const isFull = (outcome: Outcome | undefined) => outcome?.kind === 'error' && outcome.error.code === 'engine_overloaded'
+
+const mayAskAgain = (outcome: Outcome | undefined, { body }: Call, watch: Watch) =>
+  outcome?.kind === 'error' &&
+  outcome.retryable &&
+  watch.stopped === undefined &&
+  (body.rest === undefined || isUntouched(body.rest))
 
 /** Nothing of a body that is passed on as it comes has gone to an engine yet. */
 const isUntouched = (rest: Readable) => !rest.readableDidRead && !rest.destroyed

@@ -24,6 +24,12 @@ export interface Slot extends Disposable {
 export interface Queue {
   /** A slot where the request need not wait; else a promise of one, or of a refused one, that is never rejected. */
   admit(call: Pick<Call, 'model' | 'body'>, waiter: Waiter): Slot | Promise<Slot>
+  /**
+   * The same for a request that had its turn and found every engine full: it stands before those that had none, but for
+   * every other turn, which is theirs.
+   * @param waitedMs how long it has waited in all; it waits for the rest of `queueMs`
+   */
+  readmit(call: Pick<Call, 'model'>, waiter: Waiter, waitedMs: number): Slot | Promise<Slot>
   /** Looks again who may go: capacity has grown. */
   pump(): void
   /** Requests that wait and requests that hold a slot, by pool. */
@@ -48,21 +54,22 @@ interface Line {
   readonly pool: string
   readonly limits: QueueLimits
   active: number
-  readonly waiting: Set<() => void>
+  readonly waiting: Set<Enter>
+  /** Those who wait again, each because it met full engines. */
+  readonly returned: Set<Enter>
+  /** The last turn was of one of them. */
+  wasReturned: boolean
 }
+
+type Enter = () => void
 
 /** Creates the lines of all pools. */
 export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
-  const lines = new Map<string, Line>()
-  for (const pool of pools) lines.set(pool, { pool, limits: deps.limitsOf(pool), active: 0, waiting: new Set() })
+  const lines = new Map(pools.map((pool) => [pool, createLine(pool, deps.limitsOf(pool))]))
   // those who hold a slot and are at no engine yet, or between two, have a claim on the room that there is
   const isFree = ({ pool, active }: Line) => deps.roomOf(pool) > active - deps.inFlightOf(pool)
   const pump = (line: Line) => {
-    if (line.waiting.size === 0) return
-    for (const enter of line.waiting) {
-      if (!isFree(line)) return
-      enter()
-    }
+    while (countQueued(line) > 0 && isFree(line)) takeNext(line)()
   }
   return {
     admit(call, waiter) {
@@ -71,17 +78,49 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
       // asked for each, because each is counted
       const hasMemory = deps.admitsBody(call.body.bytes.length)
-      if (line.waiting.size === 0 && isFree(line)) return new HeldSlot(line, pump)
-      if (!line.limits.waitForEngine && !deps.hasEngine(line.pool)) return refused('no_engine')
-      if (line.waiting.size >= line.limits.maxQueued) return refused('queue_full')
-      if (!hasMemory) return refused('memory_full')
-      return wait(line, waiter, pump)
+      if (countQueued(line) === 0 && isFree(line)) return new HeldSlot(line, pump)
+      const refusal = findRefusal(line, deps.hasEngine(line.pool), hasMemory)
+      return refusal === undefined ? wait(line, line.waiting, line.limits.queueMs, waiter, pump) : refused(refusal)
+    },
+    readmit(call, waiter, waitedMs) {
+      const line = lines.get(deps.poolOf(call.model))
+      if (line === undefined) return refused('no_engine')
+      if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
+      if (line.returned.size === 0 && isFree(line)) return new HeldSlot(line, pump)
+      // it was let in once, and its place may be taken: it waits all the same, where anybody may
+      const leftMs = line.limits.maxQueued === 0 ? 0 : line.limits.queueMs - waitedMs
+      return leftMs > 0 ? wait(line, line.returned, leftMs, waiter, pump) : refused('queue_timeout')
     },
     pump() {
       for (const line of lines.values()) pump(line)
     },
-    snapshot: () => [...lines.values()].map(({ pool, waiting, active }) => ({ pool, queued: waiting.size, active }))
+    snapshot: () =>
+      [...lines.values()].map((line) => ({ pool: line.pool, queued: countQueued(line), active: line.active }))
   }
+}
+
+function createLine(pool: string, limits: QueueLimits): Line {
+  return { pool, limits, active: 0, waiting: new Set(), returned: new Set(), wasReturned: false }
+}
+
+const countQueued = ({ waiting, returned }: Line) => waiting.size + returned.size
+
+/** Why whoever has to wait may not. */
+function findRefusal(line: Line, hasEngine: boolean, hasMemory: boolean): ErrorCode | undefined {
+  if (!line.limits.waitForEngine && !hasEngine) return 'no_engine'
+  if (countQueued(line) >= line.limits.maxQueued) return 'queue_full'
+  return hasMemory ? undefined : 'memory_full'
+}
+
+/** Whose turn it is. An engine may refuse a large prompt for long and take small ones: it must not keep them all waiting. */
+function takeNext(line: Line): Enter {
+  const [first, second] = line.wasReturned ? [line.waiting, line.returned] : [line.returned, line.waiting]
+  const part = first.size > 0 ? first : second
+  const [enter] = part
+  if (enter === undefined) throw new Error('nobody waits')
+  line.wasReturned = part === line.returned
+  part.delete(enter)
+  return enter
 }
 
 /** A slot that is taken; giving it back twice counts once. */
@@ -111,17 +150,17 @@ function refused(code: ErrorCode): Slot {
 }
 
 /** Stands in line until a slot is free, the wait is too long, or the request has ended. */
-function wait(line: Line, waiter: Waiter, pump: (line: Line) => void): Promise<Slot> {
+function wait(line: Line, part: Set<Enter>, mostMs: number, waiter: Waiter, pump: (line: Line) => void): Promise<Slot> {
   return new Promise((resolve) => {
     const leave = (slot: Slot) => {
       clearTimeout(timer)
-      line.waiting.delete(enter)
+      part.delete(enter)
       waiter.onStop(undefined)
       resolve(slot)
     }
     const enter = () => leave(new HeldSlot(line, pump))
-    const timer = setTimeout(() => leave(refused('queue_timeout')), line.limits.queueMs)
-    line.waiting.add(enter)
+    const timer = setTimeout(() => leave(refused('queue_timeout')), mostMs)
+    part.add(enter)
     waiter.onStop((outcome) => leave({ refused: outcome, [Symbol.dispose]() {} }))
   })
 }

@@ -29,7 +29,7 @@ const REMEDIES = {
   queue_full: 'Wait and send again. If it lasts, the model needs more engines, or a larger maxQueued.',
   memory_full: 'Wait and send again. If it lasts, give the gateway more memory, and a larger maxHeldBytes.',
   queue_timeout: 'Wait and send again. If it lasts, the model needs more engines, or a longer queueMs.',
-  engine_overloaded: 'Wait and send again. maxActivePerEngine may exceed what the engines take.',
+  engine_overloaded: 'The engines refused it for as long as it could wait (queueMs). Send again later, or add engines.',
   no_engine: 'Wait until an engine is ready; /readyz says which pools lack one.',
   shutting_down: 'Send again: another gateway answers.',
   upstream_error: 'Send again. The cause is in the log of the gateway, under the request id.',

@@ -29,6 +29,11 @@ export class Meter {
     this.#now = now
   }
 
+  /** The wait goes on: every engine that was asked is full. */
+  queued(): void {
+    this.#admittedAtMs = undefined
+  }
+
   /** An engine became free: the wait is over. */
   admitted(): void {
     this.#admittedAtMs = this.#now()

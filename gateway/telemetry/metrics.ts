@@ -12,6 +12,7 @@ export interface MetricSources {
     readonly endpoint: { readonly id: string; readonly pool: string }
     readonly healthy: boolean
     readonly inFlight: number
+    readonly maxActive: number
   }[]
   journals(): { running: number; finished: number; viewers: number; bytes: number }
 }
@@ -201,6 +202,11 @@ function createGauges(registry: Registry, sources: MetricSources): void {
     this.reset()
     for (const { endpoint, inFlight } of sources.engines())
       this.set({ pool: endpoint.pool, endpoint: endpoint.id }, inFlight)
+  })
+  gauge(METRICS.engineMaxActive, 'Requests that one engine gets at once.', ['pool', 'endpoint'], function () {
+    this.reset()
+    for (const { endpoint, maxActive } of sources.engines())
+      this.set({ pool: endpoint.pool, endpoint: endpoint.id }, maxActive)
   })
   gauge(METRICS.engineUp, 'Whether one engine is healthy.', ['pool', 'endpoint'], function () {
     this.reset()

@@ -1,6 +1,7 @@
 // The engines of all pools as they are now, and the leases on them.
 import type { Endpoint, Lease } from '../call.ts'
 import { type Breaker, createBreaker } from './breaker.ts'
+import { createLimit, type Limit } from './limit.ts'
 import { type Candidate, countRoom, pickEngine } from './policy.ts'
 
 export interface PoolDeps {
@@ -13,6 +14,8 @@ export interface PoolDeps {
   readonly watchHealth: (endpoint: Endpoint, onChange: (healthy: boolean) => void) => () => void
   /** An engine came, went, or changed its health. */
   readonly onChange: (endpoint: Endpoint, state: 'up' | 'down' | 'gone') => void
+  /** An engine that had refused a request as one too many may take more again. */
+  readonly onRoom: () => void
 }
 
 /** What is known of one engine, for readiness and metrics. */
@@ -20,6 +23,8 @@ export interface EngineState {
   readonly endpoint: Endpoint
   readonly healthy: boolean
   readonly inFlight: number
+  /** How many requests it gets at once: as configured, or fewer where it has refused more. */
+  readonly maxActive: number
 }
 
 export interface Pool {
@@ -40,23 +45,32 @@ export interface Pool {
 class Engine implements Candidate {
   readonly endpoint: Endpoint
   readonly breaker: Breaker
-  readonly maxActive: number
+  readonly limit: Limit
   inFlight = 0
   healthy = false
   stopWatching = () => {}
 
-  constructor(endpoint: Endpoint, breaker: Breaker, maxActive: number) {
+  constructor(endpoint: Endpoint, breaker: Breaker, limit: Limit) {
     this.endpoint = endpoint
     this.breaker = breaker
-    this.maxActive = maxActive
+    this.limit = limit
   }
 
   get id(): string {
     return this.endpoint.id
   }
 
+  get maxActive(): number {
+    return this.limit.maxActive
+  }
+
   get allowed(): boolean {
     return this.breaker.allowed
+  }
+
+  close(): void {
+    this.stopWatching()
+    this.limit.stop()
   }
 }
 
@@ -77,8 +91,10 @@ class EngineLease implements Lease {
     return this.#engine.endpoint
   }
 
-  report(result: 'ok' | 'failed'): void {
-    this.#engine.breaker.report(result)
+  report(result: 'ok' | 'failed' | 'full'): void {
+    const { breaker, limit, inFlight } = this.#engine
+    if (result === 'full') limit.lower(inFlight - 1)
+    else breaker.report(result)
   }
 
   [Symbol.dispose](): void {
@@ -98,7 +114,8 @@ export function createPool(deps: PoolDeps): Pool {
   const pools = new Map<string, readonly Engine[]>()
   const totals = new Map<string, number>()
   const add = (endpoint: Endpoint): Engine => {
-    const engine = new Engine(endpoint, createBreaker(deps.now), deps.maxActiveOf(endpoint.pool))
+    const limit = createLimit(deps.maxActiveOf(endpoint.pool), deps.onRoom)
+    const engine = new Engine(endpoint, createBreaker(deps.now), limit)
     engine.stopWatching = deps.watchHealth(endpoint, (healthy) => {
       engine.healthy = healthy
       deps.onChange(endpoint, healthy ? 'up' : 'down')
@@ -106,7 +123,7 @@ export function createPool(deps: PoolDeps): Pool {
     return engine
   }
   const remove = (engine: Engine) => {
-    engine.stopWatching()
+    engine.close()
     engine.healthy = false
     deps.onChange(engine.endpoint, 'gone')
   }
@@ -128,7 +145,7 @@ export function createPool(deps: PoolDeps): Pool {
     inFlight: (pool) => totals.get(pool) ?? 0,
     snapshot: () => [...pools.values()].flat(),
     close() {
-      for (const engine of [...pools.values()].flat()) engine.stopWatching()
+      for (const engine of [...pools.values()].flat()) engine.close()
     }
   }
 }

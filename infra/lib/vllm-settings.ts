@@ -48,7 +48,7 @@ export interface VllmSettings {
   /** Reuse of equal prefixes (`--enable-prefix-caching`, `--no-enable-prefix-caching`). @default vLLM's: on */
   readonly enablePrefixCaching?: boolean
   /**
-   * Requests that may wait and run in the engine; one more gets 503, which the gateway retries elsewhere
+   * Requests that may wait and run in the engine; one more gets 503, and waits in the gateway
    * (`--max-num-queued-reqs`, vLLM 0.29 and later). @default no limit: the gateway's queue is the limit
    */
   readonly maxNumQueuedReqs?: number

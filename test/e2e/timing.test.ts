@@ -227,7 +227,9 @@ describe.each(WAYS)('by way of %s,', (way) => {
       await using one = await startScriptedEngine(script)
       await using two = await startScriptedEngine(script)
       const config = { budget: { heartbeatMs: 50 } }
-      await using late = await startGateway({ engines: [], urls: [one.url, two.url], config })
+      // whom all engines refuse is told so at once
+      const pool = { maxQueued: 0 }
+      await using late = await startGateway({ engines: [], urls: [one.url, two.url], config, pool })
       return await stream(late)
     }
 

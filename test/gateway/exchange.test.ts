@@ -1,5 +1,5 @@
 // One request from admission to outcome over fake engines: what is retried, what is given back, what is recorded.
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createQueue } from '../../gateway/admission/queue.ts'
 import type { EngineHandler, RequestRecord } from '../../gateway/call.ts'
 import { GatewayError } from '../../gateway/errors.ts'
@@ -24,6 +24,16 @@ const blames: Behaviour = (engine, handler) => {
   handler.onEnd()
 }
 const hangs: Behaviour = () => {}
+const isFull: Behaviour = (engine, handler) => {
+  handler.onHead(503, {})
+  engine.says('{"message":"Request queue is full"}')
+  handler.onEnd()
+}
+/** Behaves as each in turn, and as the last one from then on. */
+const inTurn = (...behaviours: Behaviour[]): Behaviour => {
+  let turn = 0
+  return (engine, handler) => behaviours[Math.min(turn++, behaviours.length - 1)]?.(engine, handler)
+}
 
 /** Runs a call over engines a, b, c, … that behave as told. */
 function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempts = 3) {
@@ -44,7 +54,8 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
       queueMicrotask(() => onChange(true))
       return () => {}
     },
-    onChange: () => queue.pump()
+    onChange: () => queue.pump(),
+    onRoom: () => queue.pump()
   })
   const queue = createQueue(['main'], {
     poolOf: () => 'main',
@@ -58,12 +69,13 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
     'main',
     ids.map((id) => ({ id, origin: `http://${id}`, pool: 'main', engineKey: undefined }))
   )
-  const watches = createWatches(TIMERS, { now: () => 0 })
+  const clock = { nowMs: 0 }
+  const watches = createWatches(TIMERS, { now: () => clock.nowMs })
   const outcome = exchange(call, sink, {
     watches,
     queue,
     pool,
-    now: () => 0,
+    now: () => clock.nowMs,
     maxAttempts,
     record: (record) => records.push(record),
     onFault: (call, cause) => faults.push([call.id, cause]),
@@ -80,7 +92,8 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
     queue.snapshot()[0]?.active,
     watches.size
   ]
-  return { outcome, sink, call, asked, bodies, records, faults, held, watches }
+  const queued = () => queue.snapshot()[0]?.queued
+  return { outcome, sink, call, asked, bodies, records, faults, held, watches, queued, clock }
 }
 
 /** Lets the request come as far as it comes by itself. */
@@ -174,6 +187,78 @@ describe('a request', () => {
     ])
     await outcome
     expect(sink.failure?.message).toBe('The gateway failed. The request id is in the header.')
+  })
+})
+
+describe('a request that every engine refuses as one too many', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
+  afterEach(() => void vi.useRealTimers())
+
+  it('stands in line, holds nothing, and is answered once an engine has room', async () => {
+    const { outcome, asked, bodies, sink, held, queued } = run([inTurn(isFull, answers), inTurn(isFull, answers)])
+    await settle()
+    const waiting = [...asked, held(), queued(), sink.headSent]
+    await vi.advanceTimersByTimeAsync(500)
+    expect([waiting, await outcome, asked.length]).toEqual([['a', 'b', [0, 0, 1], 1, false], { kind: 'complete' }, 3])
+    expect([sink.text, bodies]).toEqual([
+      ROLE() + TEXT('a') + FINISH('stop') + DONE_EVENT,
+      Array(3).fill('{"model":"m"}')
+    ])
+  })
+
+  it('is asked of an engine no more often than its limit grows', async () => {
+    const { asked, sink, outcome } = run([isFull])
+    await settle()
+    const counts = [asked.length]
+    for (const ms of [499, 1, 499, 1]) {
+      await vi.advanceTimersByTimeAsync(ms)
+      await settle()
+      counts.push(asked.length)
+    }
+    expect(counts).toEqual([1, 1, 2, 2, 3])
+    sink.leave()
+    await outcome
+  })
+
+  it('is asked at once of engines that were more than it may try in a row', async () => {
+    const { outcome, asked } = run([isFull, isFull, answers], new FakeSink(), 2)
+    expect([await outcome, asked]).toEqual([{ kind: 'complete' }, ['a', 'b', 'c']])
+  })
+
+  it.each([
+    ['that failed first', [refusesConnection, isFull], 'engine_overloaded'],
+    ['that failed last', [isFull, refusesConnection], 'upstream_error']
+  ])('is not asked again of an engine %s', async (_which, behaviours, code) => {
+    const { outcome, asked, sink } = run(behaviours)
+    await outcome
+    expect([asked, sink.failure?.code]).toEqual([['a', 'b'], code])
+  })
+
+  it('is told so once it has waited as long as it may', async () => {
+    const { outcome, asked, sink, records, clock, held } = run([isFull])
+    await settle()
+    clock.nowMs = 700
+    await vi.advanceTimersByTimeAsync(500)
+    await settle()
+    clock.nowMs = 1_000
+    await vi.advanceTimersByTimeAsync(300)
+    expect([(await outcome).kind, asked.length, sink.failure?.code]).toEqual(['error', 2, 'engine_overloaded'])
+    expect([held(), records]).toMatchObject([[0, 0, 0], [{ queuedMs: 1_000, attempts: 2 }]])
+  })
+
+  it('leaves the line with its reader', async () => {
+    const { outcome, asked, sink, held, queued } = run([isFull])
+    await settle()
+    sink.leave()
+    expect([await outcome, held(), queued(), asked]).toEqual([{ kind: 'client_gone' }, [0, 0, 0], 0, ['a']])
+  })
+
+  it('hears in line that the gateway shuts down', async () => {
+    const { outcome, sink, watches } = run([isFull])
+    await settle()
+    watches.stopAll(new GatewayError('shutting_down'))
+    await outcome
+    expect(sink.failure?.code).toBe('shutting_down')
   })
 })
 

@@ -38,14 +38,18 @@ function start(capacity: number, limits: Partial<QueueLimits> = {}) {
   /** Asks for a slot; its number is logged when it is in, or why it is not. */
   const ask = (number: number, model = 'm', bodyBytes = 10) => {
     const waiter = new FakeWaiter()
-    const slot = queue.admit({ model, body: { ...BODY, bytes: Buffer.alloc(bodyBytes) } }, waiter)
+    return note(number, waiter, queue.admit({ model, body: { ...BODY, bytes: Buffer.alloc(bodyBytes) } }, waiter))
+  }
+  const askAgain = (number: number, waitedMs = 0, waiter = new FakeWaiter()) =>
+    note(number, waiter, queue.readmit({ model: 'm' }, waiter, waitedMs))
+  const note = (number: number, waiter: FakeWaiter, slot: Slot | Promise<Slot>) => {
     void Promise.resolve(slot).then(({ refused }) =>
       log.push(`${number} ${refused === undefined ? 'in' : reasonOf(refused)}`)
     )
     return { waiter, slot, give: async () => (await slot)[Symbol.dispose]() }
   }
   const main = () => queue.snapshot().find(({ pool }) => pool === 'main')
-  return { queue, state, log, ask, main }
+  return { queue, state, log, ask, askAgain, main }
 }
 
 const reasonOf = (outcome: Outcome) => (outcome.kind === 'error' ? outcome.error.code : outcome.kind)
@@ -170,6 +174,89 @@ describe('the line', () => {
     await first.give()
     await vi.advanceTimersByTimeAsync(5_000)
     expect([log, main()?.active]).toEqual([['1 in', '2 in'], 1])
+  })
+})
+
+describe('a request that engines refused as one too many', () => {
+  it('goes before those that had no turn', async () => {
+    const { ask, askAgain, log } = start(1)
+    const first = ask(1)
+    ask(2)
+    askAgain(3)
+    await first.give()
+    await settle()
+    expect(log).toEqual(['1 in', '3 in'])
+  })
+
+  it('goes at once where there is room, though others wait for theirs', async () => {
+    const { ask, askAgain, state, log } = start(1)
+    ask(1)
+    ask(2)
+    state.capacity = 2
+    askAgain(3)
+    await settle()
+    expect(log).toEqual(['1 in', '3 in'])
+  })
+
+  it('leaves every other turn to those that had none', async () => {
+    const { ask, askAgain, log } = start(1)
+    const last = ask(1)
+    const others = [ask(2), ask(3), ask(4)]
+    const again = [askAgain(5), askAgain(6)]
+    for (const { give } of [last, again[0], others[0], again[1], others[1]] as { give(): Promise<void> }[]) {
+      await give()
+      await settle()
+    }
+    expect(log).toEqual(['1 in', '5 in', '2 in', '6 in', '3 in', '4 in'])
+  })
+
+  it('stands behind those that were refused before it', async () => {
+    const { ask, askAgain, state, queue, log } = start(1)
+    ask(1)
+    askAgain(2)
+    state.capacity = 2
+    askAgain(3)
+    state.capacity = 3
+    queue.pump()
+    await settle()
+    expect(log).toEqual(['1 in', '2 in', '3 in'])
+  })
+
+  it('waits for the rest of its time', async () => {
+    const { ask, askAgain, log } = start(1)
+    ask(1)
+    askAgain(2, 700)
+    await vi.advanceTimersByTimeAsync(299)
+    const before = [...log]
+    await vi.advanceTimersByTimeAsync(1)
+    expect([before, log]).toEqual([['1 in'], ['1 in', '2 queue_timeout']])
+  })
+
+  it.each([
+    ['it has waited as long as it may', 1_000, {}, 'queue_timeout'],
+    ['nobody may wait', 0, { maxQueued: 0 }, 'queue_timeout']
+  ])('is sent away where %s', async (_when, waitedMs, limits, code) => {
+    const { ask, askAgain } = start(1, limits)
+    ask(1)
+    expect(await refusalOf(askAgain(2, waitedMs).slot)).toBe(code)
+  })
+
+  it('has its place though the line is full, and counts there', async () => {
+    const { ask, askAgain, main } = start(1, { maxQueued: 1 })
+    ask(1)
+    ask(2)
+    askAgain(3)
+    expect(main()).toEqual({ pool: 'main', queued: 2, active: 1 })
+    expect(await refusalOf(ask(4).slot)).toBe('queue_full')
+  })
+
+  it('leaves the line with its own reason', async () => {
+    const { ask, askAgain, main } = start(1)
+    ask(1)
+    const { waiter, slot } = askAgain(2)
+    waiter.stop()
+    expect([await refusalOf(slot), main()?.queued]).toEqual(['client_gone', 0])
+    expect(await refusalOf(askAgain(3, 0, waiter).slot)).toBe('client_gone')
   })
 })
 

@@ -82,18 +82,19 @@ describe('what is there now', () => {
   it('is shown by queue and by engine', async () => {
     const { value } = create({
       queues: () => [{ pool: 'p', queued: 4, active: 9 }],
-      engines: () => [{ endpoint: { id: 'a:1', pool: 'p' }, healthy: true, inFlight: 5 }]
+      engines: () => [{ endpoint: { id: 'a:1', pool: 'p' }, healthy: true, inFlight: 5, maxActive: 7 }]
     })
     expect([
       await value(METRICS.queuedRequests, 'pool="p"'),
       await value(METRICS.activeRequests, 'pool="p"'),
       await value(METRICS.engineInFlight, 'endpoint="a:1"'),
+      await value(METRICS.engineMaxActive, 'endpoint="a:1"'),
       await value(METRICS.engineUp, 'endpoint="a:1"')
-    ]).toEqual([4, 9, 5, 1])
+    ]).toEqual([4, 9, 5, 7, 1])
   })
 
   it('does not show an engine that has gone', async () => {
-    const engines = [{ endpoint: { id: 'a:1', pool: 'p' }, healthy: false, inFlight: 5 }]
+    const engines = [{ endpoint: { id: 'a:1', pool: 'p' }, healthy: false, inFlight: 5, maxActive: 7 }]
     const { value } = create({ engines: () => engines })
     const before = await value(METRICS.engineUp, 'endpoint="a:1"')
     engines.pop()

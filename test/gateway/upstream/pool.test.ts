@@ -1,5 +1,5 @@
 // The engines of all pools: leases are counted, engines come and go, and the choice looks at what is there now.
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Endpoint, Lease } from '../../../gateway/call.ts'
 import { createPool } from '../../../gateway/upstream/pool.ts'
 
@@ -21,7 +21,8 @@ function start(ids: readonly string[] = ['a', 'b']) {
       marks.set(id, onChange)
       return () => void stopped.push(id)
     },
-    onChange: ({ id }, state) => void changes.push(`${id} ${state}`)
+    onChange: ({ id }, state) => void changes.push(`${id} ${state}`),
+    onRoom: () => void changes.push('room')
   })
   pool.setEndpoints(
     'main',
@@ -139,13 +140,63 @@ describe('an engine that goes', () => {
         queueMicrotask(() => onChange(true))
         return () => {}
       },
-      onChange: () => void counts.push(pool.healthyCount('main'))
+      onChange: () => void counts.push(pool.healthyCount('main')),
+      onRoom() {}
     })
     pool.setEndpoints('main', [endpoint('a')])
     return Promise.resolve().then(() => {
       pool.setEndpoints('main', [])
       expect(counts).toEqual([1, 0])
     })
+  })
+})
+
+describe('an engine that refused one too many', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  /** An engine with three requests, of which it has just refused one. */
+  function startFull() {
+    const started = start(['a'])
+    const [first, , last] = [1, 2, 3].map(() => started.pool.lease('m', NONE))
+    last?.report('full')
+    last?.[Symbol.dispose]()
+    return { ...started, first }
+  }
+
+  it('gets no more than it has', () => {
+    const { pool } = startFull()
+    expect([pool.room('main'), pool.lease('m', NONE), pool.snapshot()[0]?.maxActive]).toEqual([0, undefined, 2])
+  })
+
+  it('is still one that its breaker lets through', () => {
+    const { pool } = start()
+    for (let i = 0; i < 5; i++) {
+      using lease = pool.lease('m', ['b'])
+      lease?.report('full')
+    }
+    expect([idOf(pool.lease('m', NONE)), pool.healthyCount('main')]).toEqual(['b', 2])
+  })
+
+  it('gets the next one when one of its own has ended', () => {
+    const { pool, first } = startFull()
+    first?.[Symbol.dispose]()
+    expect(pool.room('main')).toBe(1)
+  })
+
+  it('has room again after a while, and says so', () => {
+    const { pool, changes } = startFull()
+    vi.advanceTimersByTime(500)
+    expect([pool.room('main'), changes.at(-1)]).toEqual([1, 'room'])
+  })
+
+  it('that went, or a pool that is closed, says nothing more', () => {
+    const gone = startFull()
+    gone.pool.setEndpoints('main', [])
+    const closed = startFull()
+    closed.pool.close()
+    vi.advanceTimersByTime(60_000)
+    expect([gone.changes, closed.changes].map((changes) => changes.includes('room'))).toEqual([false, false])
   })
 })
 

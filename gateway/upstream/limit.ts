@@ -1,0 +1,44 @@
+// How many requests an engine gets at once: fewer once it has refused one as too many, and by and by more again.
+
+/**
+ * An engine that refused gets one more request after so long, two more after twice that, then four, eight, …: other
+ * gateways fill it as well, and nobody says when there is room.
+ */
+const STEP_MS = 500
+
+export interface Limit {
+  /** How many requests the engine gets at once, as things are now. */
+  readonly maxActive: number
+  /** The engine has refused a request while it had `others` from here. */
+  lower(others: number): void
+  /** Stops to grow. */
+  stop(): void
+}
+
+/**
+ * @param most what the limit is at first, and grows back to
+ * @param onGrow told each time that the limit has grown
+ */
+export function createLimit(most: number, onGrow: () => void): Limit {
+  let maxActive = most
+  let timer: NodeJS.Timeout | undefined
+  const growLater = (by: number) => {
+    timer = setTimeout(() => {
+      maxActive = Math.min(most, maxActive + by)
+      if (maxActive < most) growLater(by * 2)
+      onGrow()
+    }, STEP_MS).unref()
+  }
+  const stop = () => clearTimeout(timer)
+  return {
+    get maxActive() {
+      return maxActive
+    },
+    lower(others) {
+      stop()
+      maxActive = Math.min(maxActive, others)
+      growLater(1)
+    },
+    stop
+  }
+}
