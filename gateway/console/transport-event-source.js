@@ -41,7 +41,7 @@ export async function watchStream(url, on, signal) {
     await listen(source, on, signal)
   } catch (cause) {
     if (source.readyState !== EventSource.CLOSED || signal.aborted) throw cause
-    throw await askWhy(url)
+    throw await askWhy(url, signal)
   } finally {
     signal.removeEventListener('abort', cancel)
     source.close()
@@ -77,11 +77,12 @@ function listen(source, on, signal) {
  * An EventSource that was refused says nothing of the reason; the same request by fetch does.
  *
  * @param {string} url
+ * @param {AbortSignal} signal
  */
-async function askWhy(url) {
+async function askWhy(url, signal) {
   const controller = new AbortController()
   try {
-    const response = await fetch(url, { cache: 'no-store', signal: controller.signal })
+    const response = await fetch(url, { cache: 'no-store', signal: AbortSignal.any([signal, controller.signal]) })
     if (!response.ok) return await readFailure(response)
   } finally {
     controller.abort()
