@@ -69,7 +69,8 @@ export function createApp(settings: Settings, log: Logger): App {
         openResponses: () => clients.openResponses() + states.journals.snapshot().running,
         stopListening: clients.stopListening,
         abortAll: () => states.watches.stopAll(new GatewayError('shutting_down')),
-        sleep: (ms) => sleep(ms)
+        sleep: (ms) => sleep(ms),
+        now
       })
       await close()
     }
