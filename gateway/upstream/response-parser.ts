@@ -1,6 +1,6 @@
 // A strict HTTP/1.1 response parser (RFC 9112) for event streams: what is ambiguous or unusual is refused, not guessed.
 import type { Headers } from '../call.ts'
-import { STREAM_HEADERS, skipStreamHead } from './stream-head.ts'
+import { MAX_HEAD_BYTES, STREAM_HEADERS, skipStreamHead } from './stream-head.ts'
 
 /** Is told of the payload of a response; offsets are into `bytes`, which is only lent. */
 export interface PayloadVisitor {
@@ -24,8 +24,6 @@ export class RefusedResponse extends Error {
   }
 }
 
-/** More than this before the blank line is no head of an engine. */
-const MAX_HEAD_BYTES = 32_768
 /** Eight hex digits: no chunk of an event stream comes near 4 GiB. */
 const MAX_SIZE_DIGITS = 8
 
