@@ -151,7 +151,9 @@ export class Connection implements ResponseVisitor, EngineControl {
     }
     handler?.onReadEnd()
     if (refusal !== undefined) this.#refuse(refusal)
-    else if (at < length && this.#parser.done && this.#handler !== undefined) this.#finish()
+    // what an idle connection says is no answer, and tells nothing of answers
+    else if (this.#handler === undefined) this.socket.destroy()
+    else if (at < length && this.#parser.done) this.#finish()
     return true
   }
 
@@ -187,8 +189,7 @@ export class Connection implements ResponseVisitor, EngineControl {
     const isRefused = cause instanceof RefusedResponse
     if (isRefused && asked !== undefined) asked.onRefused(cause)
     else {
-      // what an idle connection says is no answer, and tells nothing of answers
-      if (isRefused && handler !== undefined) this.#owner.onRefused(this.origin, cause)
+      if (isRefused) this.#owner.onRefused(this.origin, cause)
       handler?.onError(cause)
     }
   }

@@ -72,7 +72,7 @@ export class ResponseParser {
     return this.#state === 'size' && this.#sizeDigits === 0 && this.#lineEnd === 0
   }
 
-  /** The engine keeps the connection open after this response. */
+  /** The connection may be used again after this response: the engine keeps it open, and has sent nothing more on it. */
   get keepAlive(): boolean {
     return this.#keepAlive
   }
@@ -84,8 +84,9 @@ export class ResponseParser {
   }
 
   /**
-   * Reads `bytes` from `from` to `length`.
-   * @throws RefusedResponse for whatever is not plainly one response, bytes after its end included
+   * Reads `bytes` from `from` to `length`. What comes after the response's end is not a part of it: it is left unread, and the
+   * connection is of no use any more.
+   * @throws RefusedResponse for whatever is not plainly a response
    */
   push(bytes: Buffer, length: number, from = 0): void {
     let at = from
@@ -110,7 +111,8 @@ export class ResponseParser {
           at = this.#readPayload(bytes, at, length, 'done')
           break
         case 'done':
-          throw new RefusedResponse('bytes after its end')
+          this.#keepAlive = false
+          return
       }
     }
   }
