@@ -21,7 +21,9 @@ describe.each(WAYS)('by way of %s,', (way) => {
   async function twice(script: Script) {
     await using engine = await startScriptedEngine(script)
     await using gateway = await startBy(way)({ engines: [], urls: [engine.url], config: { healthIntervalMs: 60_000 } })
-    const told = [await stream(gateway), (await sleep(30), await stream(gateway))]
+    const told = [await stream(gateway)]
+    await sleep(30)
+    told.push(await stream(gateway))
     return {
       answers: told.map(({ text, record }) => [text, record.outcome, record.attempts, record.cause]),
       connections: new Set(engine.requests.map(({ connection }) => connection)).size,
