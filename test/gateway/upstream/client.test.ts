@@ -1,6 +1,7 @@
 // The client of engines against real servers on loopback.
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createClient } from '../../../gateway/upstream/client.ts'
 import { leaseOf, RecordingHandler, serveBytes, serveEngine } from '../../helpers/engine-server.ts'
@@ -140,6 +141,49 @@ describe('a connection that its engine gives up as it gets one more request', ()
     await new Promise((resolve) => setImmediate(resolve))
     client.open(leaseOf(engine.origin), fakeCall({ stream: false }), next)
     expect([await next.over, asked]).toEqual([expect.not.stringContaining('end'), 3])
+  })
+})
+
+describe('a new connection that its engine gives up', () => {
+  it.each([
+    ['closes', 'destroy', ''],
+    ['closes in the middle of a head', 'destroy', 'HTTP/1.1 200 OK\r\nContent-Le'],
+    ['resets', 'resetAndDestroy', ''],
+    ['resets in the middle of a head', 'resetAndDestroy', 'HTTP/1.1 200 OK\r\nContent-Le']
+  ] as const)('is one that it %s: it may have run the request, and is not asked again', async (_how, giveUp, said) => {
+    let asked = 0
+    await using engine = await serveBytes(async (socket) => {
+      asked++
+      if (said !== '') {
+        socket.write(said)
+        await sleep(20)
+      }
+      socket[giveUp]()
+    })
+    const { over } = await ask(engine.origin)
+    expect([over === 'end', asked]).toEqual([false, 1])
+  })
+
+  it('after a kept one was given up is not asked again, either', async () => {
+    const asked: string[] = []
+    let connections = 0
+    await using engine = await serveBytes((socket) => {
+      const isFirst = asked.push(`connection ${connections}`) === 1
+      if (isFirst) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na')
+      else {
+        connections++
+        socket.destroy()
+      }
+    })
+    const client = create()
+    for (const how of ['end', 'other', 'other']) {
+      const handler = new RecordingHandler()
+      client.open(leaseOf(engine.origin), fakeCall({ stream: false }), handler)
+      expect((await handler.over) === 'end').toBe(how === 'end')
+      await sleep(20)
+    }
+    // the kept one and once more, then one new one
+    expect(asked).toHaveLength(1 + 2 + 1)
   })
 })
 
