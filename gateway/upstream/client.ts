@@ -1,10 +1,12 @@
 // Speaks to engines through undici: one dispatch a call, told to a handler; and the health probe.
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import { type Dispatcher, Pool, request, Client as UndiciClient } from 'undici'
+import { buildConnector, type Dispatcher, Pool, request, Client as UndiciClient } from 'undici'
 import type { Call, CallBody, Endpoint, EngineHandler, Headers, Lease } from '../call.ts'
 import { ENGINE_HEALTH_PATH } from '../contract.ts'
 import { toEngineHeaders } from './headers.ts'
+import { MAX_HEAD_BYTES } from './stream-head.ts'
 
 export interface ClientOptions {
   readonly connectMs: number
@@ -37,11 +39,17 @@ function flatten(headers: Record<string, string | string[] | undefined>): Header
 class Line extends UndiciClient {
   /** The connection has carried an answer to its end: its engine may give it up at the very moment of the next request. */
   kept = false
+  #socket: Socket | undefined
 
-  constructor(origin: URL, options: UndiciClient.Options) {
-    super(origin, options)
-    this.on('connect', () => {
-      this.kept = false
+  constructor(origin: URL, options: UndiciClient.Options, connect: buildConnector.connector) {
+    super(origin, {
+      ...options,
+      connect: (to, told) =>
+        connect(to, (...result) => {
+          this.kept = false
+          this.#socket = result[1] ?? undefined
+          told(...result)
+        })
     })
     // without requests: the last one's answer has ended, or its connection has, after which comes another
     this.on('drain', () => {
@@ -52,6 +60,11 @@ class Line extends UndiciClient {
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     if (handler instanceof Teller) handler.line = this
     return super.dispatch(options, handler)
+  }
+
+  /** Behind a request that its engine answered without taking all of it the next one would wait: then the connection ends. */
+  answered(): void {
+    if (this.#socket !== undefined && this.#socket.writableLength > 0) this.#socket.destroy()
   }
 }
 
@@ -83,6 +96,7 @@ class Teller implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    this.line?.answered()
     this.#handler.onEnd()
   }
 
@@ -96,9 +110,10 @@ class Teller implements Dispatcher.DispatchHandler {
 /** How a connection breaks. */
 const BROKEN = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
-const createUndiciPool = (origin: string, { poolIdleMs, connectMs }: ClientOptions) =>
-  new Pool(origin, {
-    factory: (url, options) => new Line(url, options),
+function createUndiciPool(origin: string, { poolIdleMs, connectMs }: ClientOptions): Pool {
+  const connect = buildConnector({ timeout: connectMs })
+  return new Pool(origin, {
+    factory: (url, options) => new Line(url, options, connect),
     pipelining: 1,
     connections: null,
     keepAliveTimeout: poolIdleMs,
@@ -106,8 +121,9 @@ const createUndiciPool = (origin: string, { poolIdleMs, connectMs }: ClientOptio
     // the watch has the timers: undici's would cut a long prefill and a slow reader
     headersTimeout: 0,
     bodyTimeout: 0,
-    connectTimeout: connectMs
+    maxHeaderSize: MAX_HEAD_BYTES
   })
+}
 
 const toRequest = (endpoint: Endpoint, call: Call) =>
   ({ method: 'POST', path: call.path, headers: toEngineHeaders(endpoint, call), body: toBody(call.body) }) as const

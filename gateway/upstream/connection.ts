@@ -176,7 +176,9 @@ export class Connection implements ResponseVisitor, EngineControl {
 
   #finish(): void {
     const handler = this.#release()
-    if (this.#parser.keepAlive && !this.socket.destroyed) this.#owner.onIdle(this)
+    // behind a request that its engine answered without taking all of it the next one would wait
+    const isFree = this.#parser.keepAlive && !this.socket.destroyed && this.socket.writableLength === 0
+    if (isFree) this.#owner.onIdle(this)
     else this.socket.destroy()
     handler?.onEnd()
   }

@@ -187,6 +187,38 @@ describe('a new connection that its engine gives up', () => {
   })
 })
 
+describe('an engine that answers before it has taken the request', () => {
+  it('gets the next one on another connection', async () => {
+    let asked = 0
+    await using engine = await serveBytes((socket) => {
+      asked++
+      socket.pause()
+      socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 1\r\n\r\na')
+    })
+    const client = create()
+    for (let i = 1; i <= 2; i++) {
+      const handler = new RecordingHandler()
+      const body = { type: 'application/json', bytes: Buffer.alloc(30_000_000, ' ') }
+      client.open(leaseOf(engine.origin), fakeCall({ stream: false, body }), handler)
+      expect([await handler.over, handler.status, asked]).toEqual(['end', 413, i])
+      await sleep(20)
+    }
+  })
+})
+
+describe('a head', () => {
+  it.each([
+    [30_000, 'end', 200],
+    [33_000, 'Headers Overflow Error', undefined]
+  ])('of %i bytes is taken as the other way takes it', async (bytes, how, status) => {
+    await using engine = await serveEngine((response) => {
+      response.writeHead(200, { 'x-large': 'x'.repeat(bytes) }).end()
+    })
+    const { handler, over } = await ask(engine.origin)
+    expect([over, handler.status]).toEqual([how, status])
+  })
+})
+
 describe('an engine that can not be reached', () => {
   it.each([true, false])('is an error of a call with stream: %s', async (stream) => {
     const gone = await serveEngine(answerJson)
