@@ -81,6 +81,14 @@ describe('an answer', () => {
     expect((await answer).headers['content-type']).toBe('text/event-stream')
   })
 
+  it('that is streamed is not ended by a write of nothing, which in chunks means the end', async () => {
+    const { sink, answer } = await open()
+    sink.head(200, SSE_HEADERS)
+    for (const piece of ['a', '', 'b']) sink.write(Buffer.from(piece))
+    sink.end()
+    expect(await read(answer)).toBe('ab')
+  })
+
   it('that has ended takes no more', async () => {
     const { sink, answer } = await open()
     sink.head(200, SSE_HEADERS)
