@@ -7,7 +7,7 @@ import { createCatalog } from './admission/catalog.ts'
 import { followKeyFile } from './admission/key-file.ts'
 import { createQueue } from './admission/queue.ts'
 import { type Clients, type States, serveClients } from './clients.ts'
-import { loadKeyFile, type Settings } from './config.ts'
+import { loadKeyFileInSlices, type Settings } from './config.ts'
 import { type Config, deriveTimeBudget, type PoolConfig } from './contract.ts'
 import { drain, type Phase } from './drain.ts'
 import { GatewayError } from './errors.ts'
@@ -69,7 +69,8 @@ export function createApp(settings: Settings, log: Logger): App {
         openResponses: () => clients.openResponses() + states.journals.snapshot().running,
         stopListening: clients.stopListening,
         abortAll: () => states.watches.stopAll(new GatewayError('shutting_down')),
-        sleep: (ms) => sleep(ms)
+        sleep: (ms) => sleep(ms),
+        now
       })
       await close()
     }
@@ -136,10 +137,11 @@ function discover(pool: PoolConfig, settings: Settings, { pool: engines }: State
 
 function followKeys({ keysFile, keysReloadMs }: Config, clients: Clients, metrics: Metrics, log: Logger): () => void {
   return followKeyFile(keysFile, keysReloadMs, {
-    load: loadKeyFile,
-    onKeys(file) {
+    load: loadKeyFileInSlices,
+    async onKeys(file) {
+      const isChange = await clients.replaceKeys(file)
       metrics.setKeys(Date.now() / 1000)
-      if (clients.replaceKeys(file)) log.info({ keys: file.keys.length }, 'keys replaced')
+      if (isChange) log.info({ keys: file.keys.length }, 'keys replaced')
     },
     onRefused(cause) {
       metrics.setKeys(undefined)

@@ -66,7 +66,7 @@ export interface Clients {
    * new and close once their streams have ended.
    * @returns false if nothing has changed
    */
-  replaceKeys(file: KeyFile): boolean
+  replaceKeys(file: KeyFile): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -188,8 +188,8 @@ function takeWebSockets(
   })
 }
 
-function replaceKeys(file: KeyFile, keys: Keys, memory: KeyMemory, sockets: WebSockets): boolean {
-  const isChange = keys.replace(file)
+async function replaceKeys(file: KeyFile, keys: Keys, memory: KeyMemory, sockets: WebSockets): Promise<boolean> {
+  const isChange = await keys.replace(file)
   if (isChange) {
     memory.forget()
     sockets.retireUnless(keys.holds)

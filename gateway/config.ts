@@ -1,8 +1,20 @@
 // Loads the configuration: a file, overridden by a few environment variables, validated as a whole and frozen.
 import { readFileSync } from 'node:fs'
-import type { z } from 'zod'
-import { type Config, configSchema, describeProblems, ENV, FILES, type KeyFile, keyFileSchema } from './contract.ts'
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import {
+  type Config,
+  configSchema,
+  describeProblems,
+  ENV,
+  FILES,
+  type KeyFile,
+  keyFileFrameSchema,
+  keyFileSchema,
+  keySchema
+} from './contract.ts'
 import { locateMistake } from './json-mistake.ts'
+import { inSlices } from './slices.ts'
 
 /** A configuration that can't be used; `problems` says where and what, a line each. */
 export class ConfigError extends Error {
@@ -51,6 +63,20 @@ export function loadKeyFile(path: string): KeyFile {
   return parse(keyFileSchema, readJson(path, 'key file'), `key file ${path}`)
 }
 
+const keysSchema = z.array(keySchema)
+
+/** Reads a file of API keys, as `loadKeyFile` does, in slices: a file of very many keys holds no stream up. */
+export async function loadKeyFileInSlices(path: string): Promise<KeyFile> {
+  const text = await readFile(path, 'utf8').catch((cause) => refuseFile(path, 'key file', cause))
+  const input = parseJson(text, path, 'key file')
+  const what = `key file ${path}`
+  const said = (input as { keys?: unknown } | null)?.keys
+  if (!Array.isArray(said)) return parse(keyFileSchema, input, what)
+  const keys: KeyFile['keys'] = []
+  await inSlices(said, (slice, from) => keys.push(...parse(keysSchema, slice, what, from)))
+  return parse(keyFileFrameSchema, { ...(input as object), keys }, what)
+}
+
 /** Validates `input` with the environment's overrides on top; throws a `ConfigError` that names `source`. */
 export function parseConfig(input: unknown, source: string, environment: Environment = process.env): Config {
   const config = parse(configSchema, input, `configuration ${source}`)
@@ -73,20 +99,32 @@ export function parsePort(environment: Environment = process.env): number | unde
   throw new ConfigError(`${ENV.port}: "${port}" is no port; use a number from 0 to 65535`, [])
 }
 
-function parse<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
+/** @param from where `input` is a slice of the keys, how many come before it */
+function parse<T extends z.ZodType>(schema: T, input: unknown, what: string, from?: number): z.output<T> {
   const result = schema.safeParse(input)
-  if (!result.success) throw new ConfigError(`${what} is not usable:`, describeProblems(result.error))
-  return result.data
+  if (result.success) return result.data
+  const error =
+    from === undefined ? result.error : new z.ZodError(result.error.issues.map((issue) => moveKey(issue, from)))
+  throw new ConfigError(`${what} is not usable:`, describeProblems(error))
+}
+
+function moveKey(issue: z.core.$ZodIssue, from: number): z.core.$ZodIssue {
+  const [index, ...inKey] = issue.path
+  return { ...issue, path: ['keys', Number(index) + from, ...inKey] }
 }
 
 function readText(path: string, what: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new ConfigError(what, [
-      `${path}: ${(cause as NodeJS.ErrnoException).code ?? cause}; is it mounted and readable?`
-    ])
+    return refuseFile(path, what, cause)
   }
+}
+
+function refuseFile(path: string, what: string, cause: unknown): never {
+  throw new ConfigError(what, [
+    `${path}: ${(cause as NodeJS.ErrnoException).code ?? cause}; is it mounted and readable?`
+  ])
 }
 
 /** A key goes into a header: anything but plain visible characters would end it, or begin another. */
@@ -133,8 +171,9 @@ function isRedisUrl(text: string): boolean {
   return url !== undefined && ['redis:', 'rediss:'].includes(url.protocol) && url.hostname !== ''
 }
 
-function readJson(path: string, what: string): unknown {
-  const text = readText(path, what)
+const readJson = (path: string, what: string): unknown => parseJson(readText(path, what), path, what)
+
+function parseJson(text: string, path: string, what: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

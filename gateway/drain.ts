@@ -18,6 +18,8 @@ export interface DrainDeps {
   /** Ends every open request with an error that its reader sees. */
   readonly abortAll: () => void
   readonly sleep: (ms: number) => Promise<void>
+  /** A monotonic clock in ms: under load a sleep lasts longer than it should. */
+  readonly now: () => number
 }
 
 /** How often the drain looks whether the last stream has ended, in ms. */
@@ -28,7 +30,9 @@ const FLUSH_MS = 1_000
 /** Runs the whole way out; resolves when nothing is open any more, or all time is used up. */
 export async function drain(options: DrainOptions, deps: DrainDeps): Promise<void> {
   const untilIdle = async (ms: number) => {
-    for (let waitedMs = 0; deps.openResponses() > 0 && waitedMs < ms; waitedMs += LOOK_MS) await deps.sleep(LOOK_MS)
+    const endMs = deps.now() + ms
+    for (let leftMs = ms; deps.openResponses() > 0 && leftMs > 0; leftMs = endMs - deps.now())
+      await deps.sleep(Math.min(LOOK_MS, leftMs))
   }
   deps.onPhase('unready')
   await deps.sleep(options.propagationMs)

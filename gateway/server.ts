@@ -1,5 +1,5 @@
 // The HTTP server: request ids, bodies, CORS, and the one place where an error before the head becomes a response.
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { HEADERS, PATHS } from './contract.ts'
@@ -48,6 +48,7 @@ export interface Server {
 }
 
 export function createServer(options: ServerOptions, deps: ServerDeps): Server {
+  const responses = countResponses()
   const server = fastify({
     bodyLimit: options.maxBodyBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -56,7 +57,7 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
     forceCloseConnections: true,
     exposeHeadRoutes: true,
     // an h2c upgrade, which Java's client offers with each request, must not keep it from being answered
-    http: { shouldUpgradeCallback: deps.upgrades },
+    http: { shouldUpgradeCallback: (request) => !responses.areOpenOn(request.socket) && deps.upgrades(request) },
     genReqId: (request) => readRequestId(request.headers, deps.newId),
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors(error, request, reply) {
@@ -65,11 +66,8 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
     }
   })
   const corsHeaders = createCorsHeaders(options.corsOrigins)
-  let openResponses = 0
-  const onClosed = () => openResponses--
   server.addHook('onRequest', (request, reply, done) => {
-    openResponses++
-    reply.raw.on('close', onClosed)
+    responses.add(request.raw.socket, reply.raw)
     reply.header(HEADERS.requestId, request.id)
     if (!deps.keepsConnections()) reply.header('connection', 'close')
     const cors = corsHeaders(request.headers.origin)
@@ -82,7 +80,27 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
     done(encoding === 'identity' ? null : new GatewayError('unsupported_media_type'), body)
   })
   installErrorHandlers(server, options.maxBodyBytes, deps.onRefused)
-  return { http: server, openResponses: () => openResponses }
+  return { http: server, openResponses: responses.open }
+}
+
+/** Counts the responses that have not left yet. A socket that has one takes no WebSocket: the two would mix. */
+function countResponses() {
+  const bySocket = new WeakMap<Socket, number>()
+  let open = 0
+  const count = (socket: Socket, more: 1 | -1) => {
+    open += more
+    const here = (bySocket.get(socket) ?? 0) + more
+    if (here === 0) bySocket.delete(socket)
+    else bySocket.set(socket, here)
+  }
+  return {
+    open: () => open,
+    areOpenOn: (socket: Socket) => bySocket.has(socket),
+    add(socket: Socket, response: ServerResponse) {
+      count(socket, 1)
+      response.on('close', () => count(socket, -1))
+    }
+  }
 }
 
 function installErrorHandlers(server: FastifyInstance, maxBodyBytes: number, onRefused: ServerDeps['onRefused']): void {

@@ -4,8 +4,9 @@ import type { KeyFile } from '../contract.ts'
 
 export interface KeyFileDeps {
   /** Reads the file at `path`, and throws where it is not valid. */
-  load(path: string): KeyFile
-  onKeys(file: KeyFile): void
+  load(path: string): Promise<KeyFile>
+  /** Resolves when they are in force. */
+  onKeys(file: KeyFile): Promise<void>
   /** The file can't be read, or is not valid: told once for each cause, and tried again until it can. */
   onRefused(cause: Error): void
 }
@@ -24,17 +25,21 @@ export function followKeyFile(path: string, everyMs: number, { load, onKeys, onR
     if (timer === undefined) return
     try {
       // of a state from before it is read: what is written meanwhile makes another one, and is read the next time
-      if (state !== seen) onKeys(load(path))
+      if (state !== seen) await take()
       seen = state
       refusedFor = undefined
     } catch (cause) {
       const { message } = cause as Error
-      if (message !== refusedFor) onRefused(cause as Error)
+      if (timer !== undefined && message !== refusedFor) onRefused(cause as Error)
       refusedFor = message
       // a link that is turned back leads to the very file that was seen before: that it is in force again has to be told, too
       seen = undefined
     }
-    timer = wait()
+    if (timer !== undefined) timer = wait()
+  }
+  const take = async () => {
+    const file = await load(path)
+    if (timer !== undefined) await onKeys(file)
   }
   const wait = () => setTimeout(() => void look(), everyMs).unref()
   timer = wait()

@@ -3,6 +3,7 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import type { Principal } from '../call.ts'
 import type { KeyFile } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
+import { inSlices } from '../slices.ts'
 
 /**
  * The stored form of a key: HMAC-SHA-256 under the file's random salt, in hex.
@@ -49,10 +50,11 @@ export interface Keys {
   /** Whether a principal has a key, and the rights that it had when it was authenticated. */
   holds(principal: Principal): boolean
   /**
-   * Takes the keys of another file instead. A key that is in both, with the same rights, keeps its principal.
+   * Takes the keys of another file instead, all of them at one moment, before which those of the old one are right. A key that is
+   * in both, with the same rights, keeps its principal.
    * @returns false if nothing has changed
    */
-  replace(file: KeyFile): boolean
+  replace(file: KeyFile): Promise<boolean>
 }
 
 /** How many hex digits of a hash choose the bucket; the rest is compared in constant time. */
@@ -65,11 +67,12 @@ interface Entry {
 
 /** The keys of one file. */
 interface Ring {
+  readonly salt: string
   readonly hashOf: (key: string) => string
   /** By the first digits of the hash. */
-  readonly buckets: ReadonlyMap<string, readonly Entry[]>
-  /** By everything that the file says of a key. */
-  readonly principals: ReadonlyMap<string, Principal>
+  readonly buckets: Map<string, Entry[]>
+  /** By the name of the key, which no other one of the file has. */
+  readonly entries: Map<string, Entry>
 }
 
 /**
@@ -77,8 +80,8 @@ interface Ring {
  * can aim at; the whole hash is then compared in constant time.
  */
 export function createKeys(file: KeyFile): Keys {
-  let ring = createRing(file)
-  let held = new Set(ring.principals.values())
+  let ring = createRing(file.salt)
+  addKeys(ring, file.keys)
   return {
     authenticate(authorization) {
       const key = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
@@ -89,27 +92,59 @@ export function createKeys(file: KeyFile): Keys {
       if (found === undefined) throw new GatewayError('invalid_api_key')
       return found.principal
     },
-    holds: (principal) => held.has(principal),
-    replace(next) {
-      const before = held
-      ring = createRing(next, ring.principals)
-      held = new Set(ring.principals.values())
-      return held.size !== before.size || held.difference(before).size > 0
+    holds: (principal) => ring.entries.get(principal.keyId)?.principal === principal,
+    async replace({ salt, keys }) {
+      const next = createRing(salt)
+      let kept = 0
+      await inSlices(keys, (slice) => {
+        kept += addKeys(next, slice, ring)
+      })
+      const isSame = kept === keys.length && kept === ring.entries.size
+      ring = next
+      return !isSame
     }
   }
 }
 
-/** @param known principals that stay who they are */
-function createRing({ salt, keys }: KeyFile, known: ReadonlyMap<string, Principal> = new Map()): Ring {
-  const buckets = new Map<string, Entry[]>()
-  const principals = new Map<string, Principal>()
-  for (const { id, hash, maxOutputTokens, models = 'unrestricted' as const } of keys) {
-    const all = JSON.stringify([salt, id, hash, maxOutputTokens, models])
-    const principal = known.get(all) ?? Object.freeze({ keyId: id, maxOutputTokens, models })
-    principals.set(all, principal)
-    const bucket = buckets.get(hash.slice(0, BUCKET_DIGITS)) ?? []
-    bucket.push({ hash: Buffer.from(hash, 'hex'), principal })
-    buckets.set(hash.slice(0, BUCKET_DIGITS), bucket)
+const createRing = (salt: string): Ring => ({
+  salt,
+  hashOf: createHasher(salt),
+  buckets: new Map(),
+  entries: new Map()
+})
+
+/**
+ * @param before a ring whose principals stay who they are
+ * @returns how many of the keys were in that, with the same rights
+ */
+function addKeys(ring: Ring, keys: readonly Key[], before?: Ring): number {
+  let kept = 0
+  for (const key of keys) {
+    const old = before?.salt === ring.salt ? before.entries.get(key.id) : undefined
+    const hash = Buffer.from(key.hash, 'hex')
+    const stays = old?.hash.equals(hash) === true && hasRights(old.principal, key)
+    const entry = stays ? old : { hash, principal: toPrincipal(key) }
+    if (stays) kept++
+    ring.entries.set(key.id, entry)
+    const digits = key.hash.slice(0, BUCKET_DIGITS)
+    const bucket = ring.buckets.get(digits)
+    if (bucket === undefined) ring.buckets.set(digits, [entry])
+    else bucket.push(entry)
   }
-  return { hashOf: createHasher(salt), buckets, principals }
+  return kept
+}
+
+type Key = KeyFile['keys'][number]
+
+function toPrincipal({ id, maxOutputTokens, models }: Key): Principal {
+  const principal: Principal = { keyId: id, maxOutputTokens, models: models ?? 'unrestricted' }
+  return Object.freeze(principal)
+}
+
+/** Whether a principal may do what the file says of its key; models have no order. */
+function hasRights({ maxOutputTokens, models }: Principal, key: Key): boolean {
+  if (maxOutputTokens !== key.maxOutputTokens) return false
+  if (models === 'unrestricted' || key.models === undefined)
+    return models === 'unrestricted' && key.models === undefined
+  return new Set(models).symmetricDifference(new Set(key.models)).size === 0
 }

@@ -1,5 +1,5 @@
 // Reads what the events of one streamed answer of Anthropic's Messages API mean: most by their names, without parsing them.
-import { endsJson, findNameEnd, NAME_AT, readData, startsWith } from './sse.ts'
+import { endsJson, findNameEnd, NAME_AT, readData, readName, startsWith } from './sse.ts'
 import type { EventKind, StreamReader } from './stream-reader.ts'
 import { type SaidUsage, toUsage, type Usage } from './usage.ts'
 
@@ -61,12 +61,14 @@ export class MessagesReader implements StreamReader {
 
   read(run: Buffer, start: number, end: number): EventKind {
     if (this.glance(run, start, end)) return 'output'
-    const nameEnd = findNameEnd(run, start, end)
-    if (nameEnd === -1) return readData(run, start, end) === undefined ? 'comment' : 'malformed'
-    const name = run.toString('latin1', start + NAME_AT, nameEnd)
+    const said = readData(run, start, end)
+    if (said === undefined) return 'comment'
+    const name = readName(run, start, end)
+    // no SDK reads one without a name: an answer of such events would reach nobody
+    if (name === '') return 'malformed'
     if (name === 'message_stop') return 'done'
     try {
-      const data = JSON.parse(readData(run, start, end) ?? '')
+      const data = JSON.parse(said)
       if (name === 'message_delta' || name === 'error') return this.#readData(data, name === 'error')
       if (name === 'content_block_delta') this.outputEvents++
       return name === 'content_block_delta' ? 'output' : 'empty'

@@ -10,8 +10,11 @@ const MAX_MESSAGE_CHARS = 2_000
 
 /** Statuses with which an engine blames the request; its words tell the client what to mend. */
 const CLIENT_FAULTS = new Set([400, 409, 413, 415, 422])
-/** Statuses after which another engine may do better: it isn't there, or it is behind a proxy that lost it. */
-const RETRY_ELSEWHERE = new Set([401, 403, 404, 502, 504])
+/**
+ * Statuses after which another engine may do better: it isn't there, it is behind a proxy that lost it, or it has not had the
+ * whole request, which is what a proxy may say of a connection that was idle for too long (RFC 9110, 15.5.9).
+ */
+const RETRY_ELSEWHERE = new Set([401, 403, 404, 408, 502, 504])
 
 /** Takes in the body of an answer whose status is not 200. */
 export class RefusalReader implements AnswerRelay {

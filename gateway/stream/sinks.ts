@@ -101,7 +101,8 @@ export class HttpSink implements Sink {
   }
 
   write(bytes: Buffer): boolean {
-    if (this.gone) return true
+    // a chunk of no bytes would end the answer
+    if (this.gone || bytes.length === 0) return true
     // Node may keep the bytes for later; they are only lent, so it gets its own
     const [to, own] = this.#socket === undefined ? [this.#response, Buffer.from(bytes)] : [this.#socket, toFrame(bytes)]
     return to.write(own) || this.#awaitDrain(to)

@@ -57,18 +57,25 @@ const SPACE = 0x20
  */
 export function dataOf(run: Buffer, start: number, end: number): Buffer | undefined {
   let data: Buffer | undefined
-  for (let at = start; at < end; ) {
-    const lineEnd = run.indexOf(LF, at)
-    const next = lineEnd === -1 || lineEnd >= end ? end : lineEnd + 1
-    if (startsWith(run, at, DATA_FIELD)) {
-      const from = at + DATA_FIELD.length + (run[at + DATA_FIELD.length] === SPACE ? 1 : 0)
-      const to = next - (run[next - 2] === CR ? 2 : 1)
-      const value = run.subarray(from, Math.max(from, to))
-      data = data === undefined ? value : Buffer.concat([data, Buffer.from([LF]), value])
-    }
-    at = next
+  for (let at = start, next = at; at < end; at = next) {
+    next = findNextLine(run, at, end)
+    if (!startsWith(run, at, DATA_FIELD)) continue
+    const value = fieldValueOf(run, at + DATA_FIELD.length, next)
+    data = data === undefined ? value : Buffer.concat([data, Buffer.from([LF]), value])
   }
   return data
+}
+
+function findNextLine(run: Buffer, at: number, end: number): number {
+  const lineEnd = run.indexOf(LF, at)
+  return lineEnd === -1 || lineEnd >= end ? end : lineEnd + 1
+}
+
+/** The value of a field that begins behind its colon, at `at`, and whose line ends before `next`. */
+function fieldValueOf(run: Buffer, at: number, next: number): Buffer {
+  const from = at + (run[at] === SPACE ? 1 : 0)
+  const to = next - (run[next - 2] === CR ? 2 : 1)
+  return run.subarray(from, Math.max(from, to))
 }
 
 /** The data of an event as text; undefined where it has none. */
@@ -90,6 +97,21 @@ export function findNameEnd(run: Buffer, start: number, end: number): number {
   const at = run.indexOf(LF, start)
   if (at === -1 || at >= end) return -1
   return run[at - 1] === CR ? at - 1 : at
+}
+
+const EVENT_FIELD = Buffer.from('event:')
+
+/**
+ * The name of an event, in whichever of its lines it stands, and of two the last one; empty where it has none. A walk over all
+ * lines, for events that begin otherwise than with it.
+ */
+export function readName(run: Buffer, start: number, end: number): string {
+  let name = ''
+  for (let at = start, next = at; at < end; at = next) {
+    next = findNextLine(run, at, end)
+    if (startsWith(run, at, EVENT_FIELD)) name = fieldValueOf(run, at + EVENT_FIELD.length, next).toString('latin1')
+  }
+  return name
 }
 
 const CLOSE_BRACE = 0x7d

@@ -46,7 +46,10 @@ export class WholeRelay implements AnswerRelay {
     const { call, sink, meter } = this.#context
     const usage = readUsage(this.#tail) ?? readUsage(this.#front)
     if (!sink.headSent) {
-      const ending = readEnding(call, Buffer.concat(this.#held))
+      const whole = Buffer.concat(this.#held)
+      if (this.#mayBeCut && !isJson(whole))
+        return engineFailed('the engine closed its connection within its answer', true)
+      const ending = readEnding(call, whole)
       if (ending === 'abort') return engineGaveUp(true)
       if (ending === 'error') return engineFailed('the engine says of its own answer that it failed', true)
       sink.head(200, { ...this.#head(), 'content-length': String(this.#bytes) })
@@ -59,6 +62,12 @@ export class WholeRelay implements AnswerRelay {
 
   lost(cause: Error): Outcome {
     return engineFailed(cause, !this.#context.sink.headSent)
+  }
+
+  /** Nothing but the end of the connection says where such an answer ends, and a torn connection ends, too. */
+  get #mayBeCut(): boolean {
+    const { 'content-length': length, 'transfer-encoding': coding, 'content-type': type = '' } = this.#headers
+    return length === undefined && coding === undefined && /^application\/json/i.test(type)
   }
 
   #head(): Headers {
@@ -82,6 +91,15 @@ export class WholeRelay implements AnswerRelay {
       this.#front = Buffer.concat([this.#front, bytes.subarray(0, FRONT_BYTES - this.#front.length)])
     const all = bytes.length >= TAIL_BYTES ? bytes : Buffer.concat([this.#tail, bytes])
     this.#tail = Buffer.from(all.subarray(-TAIL_BYTES))
+  }
+}
+
+function isJson(bytes: Buffer): boolean {
+  try {
+    JSON.parse(bytes.toString())
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -1,9 +1,12 @@
 // Speaks to engines through undici: one dispatch a call, told to a handler; and the health probe.
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import { buildConnector, type Dispatcher, errors, Pool, request } from 'undici'
+import { buildConnector, type Dispatcher, Pool, request, Client as UndiciClient } from 'undici'
 import type { Call, CallBody, Endpoint, EngineHandler, Headers, Lease } from '../call.ts'
 import { ENGINE_HEALTH_PATH } from '../contract.ts'
 import { toEngineHeaders } from './headers.ts'
+import { MAX_HEAD_BYTES } from './stream-head.ts'
 
 export interface ClientOptions {
   readonly connectMs: number
@@ -32,44 +35,85 @@ function flatten(headers: Record<string, string | string[] | undefined>): Header
   return flat
 }
 
-/** Turns undici's events into ours; a throw on the way closes the engine's socket and is an error of the exchange. */
-function toDispatchHandler(handler: EngineHandler, onStale: (() => void) | undefined): Dispatcher.DispatchHandler {
-  let headSeen = false
-  return {
-    onRequestStart: (controller) => handler.onStart(controller),
-    onResponseStart(_controller, status, headers) {
-      headSeen = true
-      if (status >= 200) handler.onHead(status, flatten(headers))
-    },
-    onResponseData(_controller, bytes) {
-      handler.onData(bytes)
-      handler.onReadEnd()
-    },
-    onResponseEnd: () => handler.onEnd(),
-    onResponseError(_controller, cause) {
-      if (onStale !== undefined && !headSeen && isStale(cause)) onStale()
-      else handler.onError(cause)
-    }
+/** One connection after the other to an engine. */
+class Line extends UndiciClient {
+  /** The connection has carried an answer to its end: its engine may give it up at the very moment of the next request. */
+  kept = false
+  #socket: Socket | undefined
+
+  constructor(origin: URL, options: UndiciClient.Options, connect: buildConnector.connector) {
+    super(origin, {
+      ...options,
+      connect: (to, told) =>
+        connect(to, (...result) => {
+          this.kept = false
+          this.#socket = result[1] ?? undefined
+          told(...result)
+        })
+    })
+    // without requests: the last one's answer has ended, or its connection has, after which comes another
+    this.on('drain', () => {
+      this.kept = true
+    })
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    if (handler instanceof Teller) handler.line = this
+    return super.dispatch(options, handler)
+  }
+
+  /** Behind a request that its engine answered without taking all of it the next one would wait: then the connection ends. */
+  answered(): void {
+    if (this.#socket !== undefined && this.#socket.writableLength > 0) this.#socket.destroy()
   }
 }
 
-/** Errors of connections on which something had come before: undici tells those of a reset without the socket. */
-const late = new WeakSet<Error>()
+/** Turns undici's events into ours; a throw on the way closes the engine's socket and is an error of the exchange. */
+class Teller implements Dispatcher.DispatchHandler {
+  line: Line | undefined
+  readonly #handler: EngineHandler
+  readonly #onStale: (() => void) | undefined
+  #headSeen = false
 
-function createConnector(connectMs: number): buildConnector.connector {
-  const connect = buildConnector({ timeout: connectMs })
-  return (options, callback) =>
-    connect(options, (...result) => {
-      const socket = result[1]
-      socket?.on('error', (cause) => {
-        if (socket.bytesRead > 0) late.add(cause)
-      })
-      callback(...result)
-    })
+  /** @param onStale told instead of the handler when a kept connection turned out to be given up: nothing was asked */
+  constructor(handler: EngineHandler, onStale: (() => void) | undefined) {
+    this.#handler = handler
+    this.#onStale = onStale
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#handler.onStart(controller)
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    this.#headSeen = true
+    if (status >= 200) this.#handler.onHead(status, flatten(headers))
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, bytes: Buffer): void {
+    this.#handler.onData(bytes)
+    this.#handler.onReadEnd()
+  }
+
+  onResponseEnd(): void {
+    this.line?.answered()
+    this.#handler.onEnd()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, cause: Error & { readonly code?: string }): void {
+    const isStale = this.line?.kept === true && !this.#headSeen && BROKEN.has(cause.code ?? '')
+    if (isStale && this.#onStale !== undefined) this.#onStale()
+    else this.#handler.onError(cause)
+  }
 }
 
-const createUndiciPool = (origin: string, { poolIdleMs, connectMs }: ClientOptions) =>
-  new Pool(origin, {
+/** How a connection breaks. */
+const BROKEN = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
+
+function createUndiciPool(origin: string, { poolIdleMs, connectMs }: ClientOptions): Pool {
+  const connect = buildConnector({ timeout: connectMs })
+  return new Pool(origin, {
+    factory: (url, options) => new Line(url, options, connect),
     pipelining: 1,
     connections: null,
     keepAliveTimeout: poolIdleMs,
@@ -77,8 +121,9 @@ const createUndiciPool = (origin: string, { poolIdleMs, connectMs }: ClientOptio
     // the watch has the timers: undici's would cut a long prefill and a slow reader
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: createConnector(connectMs)
+    maxHeaderSize: MAX_HEAD_BYTES
   })
+}
 
 const toRequest = (endpoint: Endpoint, call: Call) =>
   ({ method: 'POST', path: call.path, headers: toEngineHeaders(endpoint, call), body: toBody(call.body) }) as const
@@ -96,20 +141,12 @@ async function* join(bytes: Buffer, rest: Readable): AsyncGenerator<Buffer> {
 function dispatch(pool: Pool, endpoint: Endpoint, call: Call, handler: EngineHandler): void {
   const send = (onStale: (() => void) | undefined) => {
     try {
-      pool.dispatch(toRequest(endpoint, call), toDispatchHandler(handler, onStale))
+      pool.dispatch(toRequest(endpoint, call), new Teller(handler, onStale))
     } catch (cause) {
       handler.onError(cause as Error)
     }
   }
   send(call.body.rest === undefined ? () => send(undefined) : undefined)
-}
-
-/**
- * A connection that had carried answers before was closed or reset by the engine as it got one more request: nothing was asked.
- * A new one that breaks within its first head looks the same, so its engine is asked once more, too.
- */
-function isStale(cause: Error): boolean {
-  return late.has(cause) || (cause instanceof errors.SocketError && (cause.socket?.bytesRead ?? 0) > 0)
 }
 
 export function createClient(options: ClientOptions): Client {

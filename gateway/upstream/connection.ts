@@ -151,7 +151,9 @@ export class Connection implements ResponseVisitor, EngineControl {
     }
     handler?.onReadEnd()
     if (refusal !== undefined) this.#refuse(refusal)
-    else if (at < length && this.#parser.done && this.#handler !== undefined) this.#finish()
+    // what an idle connection says is no answer, and tells nothing of answers
+    else if (this.#handler === undefined) this.socket.destroy()
+    else if (at < length && this.#parser.done) this.#finish()
     return true
   }
 
@@ -174,7 +176,9 @@ export class Connection implements ResponseVisitor, EngineControl {
 
   #finish(): void {
     const handler = this.#release()
-    if (this.#parser.keepAlive && !this.socket.destroyed) this.#owner.onIdle(this)
+    // behind a request that its engine answered without taking all of it the next one would wait
+    const isFree = this.#parser.keepAlive && !this.socket.destroyed && this.socket.writableLength === 0
+    if (isFree) this.#owner.onIdle(this)
     else this.socket.destroy()
     handler?.onEnd()
   }
@@ -187,8 +191,7 @@ export class Connection implements ResponseVisitor, EngineControl {
     const isRefused = cause instanceof RefusedResponse
     if (isRefused && asked !== undefined) asked.onRefused(cause)
     else {
-      // what an idle connection says is no answer, and tells nothing of answers
-      if (isRefused && handler !== undefined) this.#owner.onRefused(this.origin, cause)
+      if (isRefused) this.#owner.onRefused(this.origin, cause)
       handler?.onError(cause)
     }
   }

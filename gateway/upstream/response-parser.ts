@@ -1,6 +1,6 @@
 // A strict HTTP/1.1 response parser (RFC 9112) for event streams: what is ambiguous or unusual is refused, not guessed.
 import type { Headers } from '../call.ts'
-import { STREAM_HEADERS, skipStreamHead } from './stream-head.ts'
+import { MAX_HEAD_BYTES, STREAM_HEADERS, skipStreamHead } from './stream-head.ts'
 
 /** Is told of the payload of a response; offsets are into `bytes`, which is only lent. */
 export interface PayloadVisitor {
@@ -24,8 +24,6 @@ export class RefusedResponse extends Error {
   }
 }
 
-/** More than this before the blank line is no head of an engine. */
-const MAX_HEAD_BYTES = 32_768
 /** Eight hex digits: no chunk of an event stream comes near 4 GiB. */
 const MAX_SIZE_DIGITS = 8
 
@@ -74,7 +72,7 @@ export class ResponseParser {
     return this.#state === 'size' && this.#sizeDigits === 0 && this.#lineEnd === 0
   }
 
-  /** The engine keeps the connection open after this response. */
+  /** The connection may be used again after this response: the engine keeps it open, and has sent nothing more on it. */
   get keepAlive(): boolean {
     return this.#keepAlive
   }
@@ -86,8 +84,9 @@ export class ResponseParser {
   }
 
   /**
-   * Reads `bytes` from `from` to `length`.
-   * @throws RefusedResponse for whatever is not plainly one response, bytes after its end included
+   * Reads `bytes` from `from` to `length`. What comes after the response's end is not a part of it: it is left unread, and the
+   * connection is of no use any more.
+   * @throws RefusedResponse for whatever is not plainly a response
    */
   push(bytes: Buffer, length: number, from = 0): void {
     let at = from
@@ -112,7 +111,8 @@ export class ResponseParser {
           at = this.#readPayload(bytes, at, length, 'done')
           break
         case 'done':
-          throw new RefusedResponse('bytes after its end')
+          this.#keepAlive = false
+          return
       }
     }
   }

@@ -5,8 +5,8 @@ import { FieldLine, FieldNames } from '../field-lines.ts'
 /** What is told of such a head: nobody asks for more. */
 export const STREAM_HEADERS: Headers = Object.freeze({ 'content-type': 'text/event-stream' })
 
-/** No head of an engine is longer. */
-const MAX_HEAD_BYTES = 32_768
+/** More than this before the blank line is no head of an engine. */
+export const MAX_HEAD_BYTES = 32_768
 const MAX_FIELDS = 64
 
 type Meaning = 'type' | 'coding' | 'unusual'

@@ -3,6 +3,7 @@ import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { startBrokenEngine } from '../helpers/broken-engine.ts'
 import { chat, eventsOf, jsonOf, textOf } from '../helpers/client.ts'
 import { INSTANT, startBy, type TestGateway, until, WAYS } from '../helpers/gateway.ts'
+import { startScriptedEngine } from '../helpers/scripted-engine.ts'
 import { newRequestId, recordOf } from '../helpers/told.ts'
 
 describe.each(WAYS)('by way of %s,', (way) => {
@@ -142,6 +143,26 @@ describe.each(WAYS)('by way of %s,', (way) => {
       expect(response.status).toBe(200)
       await expect(response.text()).rejects.toThrow()
       await until('it is told', () => cut.log.some((line) => line.code === 'upstream_error'))
+    })
+  })
+
+  describe('an answer in one piece without a length', () => {
+    const HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n'
+    const JSON_ANSWER = '{"choices":[{"message":{"content":"Rivers"},"finish_reason":"stop"}]}'
+
+    it.each([
+      ['that ends with its connection is whole', JSON_ANSWER, 'end', 200],
+      ['whose connection ends within it is not taken for whole', JSON_ANSWER.slice(0, 40), 'end', 502],
+      ['whose connection is reset within it is not taken for whole', JSON_ANSWER.slice(0, 40), 'resetAndDestroy', 502]
+    ] as const)('%s', async (_how, said, finish, status) => {
+      await using engine = await startScriptedEngine(({ socket }) => {
+        socket.write(HEAD + said, () => setTimeout(() => socket[finish](), 10))
+      })
+      await using other = await startGateway({ engines: [], urls: [engine.url] })
+      const response = await chat(other.address, WHOLE)
+      expect(response.status).toBe(status)
+      if (status === 200) expect(await response.text()).toBe(JSON_ANSWER)
+      else expect((await jsonOf(response)).error.code).toBe('upstream_error')
     })
   })
 

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { chat, jsonOf } from '../helpers/client.ts'
 import { KEY, MODEL, SMALL_KEY, startBy, type TestGateway, until, WAYS } from '../helpers/gateway.ts'
+import { cutEvery, startScriptedEngine, streamResponse, writePieces } from '../helpers/scripted-engine.ts'
 import { newRequestId, recordOf } from '../helpers/told.ts'
 
 type Faults = Parameters<SimEngine['setFaults']>[0]
@@ -90,6 +91,32 @@ describe.each(WAYS)('by way of %s,', (way) => {
       expect(types.filter((type) => type === 'content_block_delta')).toHaveLength(3)
       expect(types).not.toContain('message_stop')
       await until('it is told', () => lastLog()?.code === 'upstream_error')
+    })
+
+    it.each([
+      ['a comment', (event: string) => `: note\n${event}`],
+      ['an id', (event: string) => `id: 7\n${event}`],
+      ['data', (event: string) => event.replace(/(event: .*\n)(data: .*\n)/, '$2$1')]
+    ])('reads events of which %s is the first line, as the gateway does', async (_what, write) => {
+      const events = [
+        { type: 'message_start', message: { content: [], usage: {} } },
+        { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
+        { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Rivers' } },
+        { type: 'content_block_stop', index: 0 },
+        { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { input_tokens: 9, output_tokens: 4 } },
+        { type: 'message_stop' }
+      ]
+      const said = events.map((event) => write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)).join('')
+      await using engine = await startScriptedEngine(({ socket }) =>
+        writePieces(socket, cutEvery(streamResponse(said, 50), 40))
+      )
+      await using other = await startGateway({ engines: [], urls: [engine.url] })
+      const asker = new Anthropic({ baseURL: other.address, apiKey: KEY, maxRetries: 0 })
+      const message = await asker.messages.stream({ ...ASKED, max_tokens: 20 }).finalMessage()
+      expect(message).toMatchObject({ stop_reason: 'end_turn', content: [{ type: 'text', text: 'Rivers' }] })
+      const told = () => other.log.find((line) => line.message === 'request')
+      await until('it is told', () => told() !== undefined)
+      expect(told()).toMatchObject({ outcome: 'complete', promptTokens: 9, outputTokens: 4 })
     })
 
     it('raises what it raises for Anthropic’s own errors', async () => {

@@ -13,6 +13,8 @@ import {
   type TestGateway,
   until
 } from '../helpers/gateway.ts'
+import { exchangeRaw } from '../helpers/raw-client.ts'
+import { chunkOf, LAST_CHUNK } from '../helpers/scripted-engine.ts'
 import { closeTalks, create, refusalOf, talk } from '../helpers/websocket.ts'
 
 afterEach(closeTalks)
@@ -156,6 +158,34 @@ describe('who may connect', () => {
     expect((await jsonOf(await fetch(`${gateway.address}/v1/chat/completions`))).error.code).toBe('method_not_allowed')
   })
 })
+
+describe.each(['auto', 'fastify'] as const)(
+  'a request for a WebSocket behind one of %s that is still answered',
+  (clientServer) => {
+    it('is answered in its turn, and gets no WebSocket in the middle of that answer', async () => {
+      await using gateway = await startGateway({ engines: [{}], config: { clientServer } })
+      const body = JSON.stringify(chatBody({ stream: true, max_tokens: 5, ignore_eos: true }))
+      const head = (start: string, ...fields: string[]) =>
+        [`${start} /v1/chat/completions HTTP/1.1`, 'host: x', `authorization: Bearer ${KEY}`, ...fields, '', ''].join(
+          '\r\n'
+        )
+      // in chunks, so that either way Node's server has the connection
+      const asked =
+        head('POST', 'content-type: application/json', 'transfer-encoding: chunked') + chunkOf(body) + LAST_CHUNK
+      const key = 'dGhlIHNhbXBsZSBub25jZQ=='
+      const upgrade = [
+        'connection: upgrade',
+        'upgrade: websocket',
+        'sec-websocket-version: 13',
+        `sec-websocket-key: ${key}`
+      ]
+      const text = await exchangeRaw(gateway.address, { pieces: [asked + head('GET', ...upgrade)] })
+      const statuses = [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)
+      expect(statuses).toEqual(['200', '405', '404'])
+      expect(text.indexOf('[DONE]')).toBeLessThan(text.indexOf('HTTP/1.1 405'))
+    })
+  }
+)
 
 describe('a peer that is dead', () => {
   it('is given up after its pings, and its streams are freed', async () => {

@@ -4,8 +4,8 @@ import { drain } from '../../gateway/drain.ts'
 
 const OPTIONS = { propagationMs: 1_000, drainMs: 500 }
 
-/** Drains while requests are open until `endsAtMs`; aborted ones end `flushMs` after that. */
-async function run(endsAtMs: number, flushMs = 0, options = OPTIONS): Promise<string[]> {
+/** Drains while requests are open until `endsAtMs`; aborted ones end `flushMs` after that. Each sleep is `lateMs` too long. */
+async function run(endsAtMs: number, flushMs = 0, options = OPTIONS, lateMs = 0): Promise<string[]> {
   const log: string[] = []
   let nowMs = 0
   let untilMs = endsAtMs
@@ -18,8 +18,9 @@ async function run(endsAtMs: number, flushMs = 0, options = OPTIONS): Promise<st
       untilMs = nowMs + flushMs
     },
     async sleep(ms) {
-      nowMs += ms
-    }
+      nowMs += ms + lateMs
+    },
+    now: () => nowMs
   })
   return [...log, `over at ${nowMs}`]
 }
@@ -43,6 +44,15 @@ describe('a drain', () => {
 
   it('does not wait for ever for the last errors to leave', async () => {
     expect((await run(9_000, 60_000)).at(-1)).toBe('over at 2500')
+  })
+
+  it('on a busy machine, where each sleep is late, lasts no longer for it', async () => {
+    const late = await run(9_000, 60_000, OPTIONS, 30)
+    expect(late.slice(3)).toEqual(['aborting at 1530', 'aborts at 1530', 'over at 2530'])
+  })
+
+  it('whose time is no multiple of its looks does not sleep beyond it', async () => {
+    expect((await run(9_000, 0, { propagationMs: 0, drainMs: 33 })).at(-1)).toBe('over at 33')
   })
 
   it('without propagation time goes on at once', async () => {

@@ -50,6 +50,7 @@ const RANK_0 = new Set(
     'error-shapes',
     'json-mistake',
     'field-lines',
+    'slices',
     'sim/pace'
   ].map((name) => `gateway/${name}.ts`)
 )

@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { followKeyFile } from '../../../gateway/admission/key-file.ts'
-import { loadKeyFile } from '../../../gateway/config.ts'
+import { createKeys } from '../../../gateway/admission/keys.ts'
+import { loadKeyFile, loadKeyFileInSlices } from '../../../gateway/config.ts'
+import type { KeyFile } from '../../../gateway/contract.ts'
 import { KEY_FILE, until } from '../../helpers/gateway.ts'
 
 const EVERY_MS = 5
@@ -29,8 +31,8 @@ afterEach(() => {
 const follow = () =>
   stops.push(
     followKeyFile(path, EVERY_MS, {
-      load: loadKeyFile,
-      onKeys: ({ keys }) => told.push(`keys ${keys.map(({ id }) => id)}`),
+      load: loadKeyFileInSlices,
+      onKeys: async ({ keys }) => void told.push(`keys ${keys.map(({ id }) => id)}`),
       onRefused: ({ message }) => told.push(`refused ${message}`)
     })
   )
@@ -132,5 +134,71 @@ describe('a key file', () => {
     writeFileSync(path, fileOf('b'))
     await afterSomeLooks()
     expect(told).toEqual(['keys a'])
+  })
+
+  it('is not taken any more when it was still being read as that ended', async () => {
+    writeFileSync(path, fileOf('a'))
+    const [reading, read] = [Promise.withResolvers<void>(), Promise.withResolvers<KeyFile>()]
+    const load = () => {
+      reading.resolve()
+      return read.promise
+    }
+    const stop = followKeyFile(path, EVERY_MS, { load, onKeys: async () => void told.push('keys'), onRefused() {} })
+    await reading.promise
+    stop()
+    read.resolve(KEY_FILE)
+    await afterSomeLooks()
+    expect(told).toEqual([])
+  })
+})
+
+describe('a key file of very many keys', () => {
+  const hash = '0'.repeat(64)
+  const write = (change: (keys: unknown[]) => void = () => {}) => {
+    const keys: unknown[] = Array.from({ length: 9_000 }, (_, i) => ({ id: `key-${i}`, hash, models: ['b', 'a'] }))
+    change(keys)
+    writeFileSync(path, JSON.stringify({ ...KEY_FILE, keys }))
+  }
+
+  it('is read as one of few is', async () => {
+    write()
+    expect(await loadKeyFileInSlices(path)).toEqual(loadKeyFile(path))
+  })
+
+  it.each([
+    ['a mistake in a late key', (keys: unknown[]) => keys.splice(7_777, 1, { id: 'a', hash: 'no' })],
+    ['a key that is none', (keys: unknown[]) => keys.splice(8_000, 1, null)],
+    ['two keys of one name, far apart', (keys: unknown[]) => keys.push({ id: 'key-0', hash })],
+    [
+      'more keys than it may have',
+      (keys: unknown[]) => keys.push(...Array.from({ length: 92_000 }, (_, i) => ({ id: `x-${i}`, hash })))
+    ]
+  ])('and %s is refused with the same words', async (_what, change) => {
+    write(change)
+    let words = ''
+    try {
+      loadKeyFile(path)
+    } catch (cause) {
+      words = String(cause)
+    }
+    expect(words).toContain('keys')
+    await expect(loadKeyFileInSlices(path)).rejects.toThrow(words.replace('ConfigError: ', ''))
+  })
+
+  it('lets others have their turns while it is read and taken', async () => {
+    write()
+    const ring = createKeys({ ...KEY_FILE, keys: [] })
+    let turns = 0
+    const count = () => {
+      turns++
+      again = setImmediate(count)
+    }
+    let again = setImmediate(count)
+    const file = await loadKeyFileInSlices(path)
+    const turnsOfReading = turns
+    await ring.replace(file)
+    clearImmediate(again)
+    expect(turnsOfReading).toBeGreaterThanOrEqual(4)
+    expect(turns - turnsOfReading).toBeGreaterThanOrEqual(4)
   })
 })

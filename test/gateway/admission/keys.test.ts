@@ -107,37 +107,55 @@ describe('a key ring that takes another file', () => {
     }
   }
 
-  it('knows its keys and no others', () => {
+  it('knows its keys and no others', async () => {
     const ring = createKeys({ salt: SALT, keys: [entry('old'), entry('both')] })
-    expect(ring.replace({ salt: SALT, keys: [entry('both'), entry('new')] })).toBe(true)
+    expect(await ring.replace({ salt: SALT, keys: [entry('both'), entry('new')] })).toBe(true)
     expect(['old', 'both', 'new'].map((id) => who(ring, id)?.keyId)).toEqual([undefined, 'both', 'new'])
   })
 
-  it('knows them under the salt of that file', () => {
+  it('knows them under the salt of that file', async () => {
     const salt = Buffer.alloc(32, 2).toString('base64')
     const ring = createKeys({ salt: SALT, keys: [entry('a')] })
-    expect(ring.replace({ salt, keys: [{ id: 'a', hash: hashKey(salt, 'sk-a') }] })).toBe(true)
+    expect(await ring.replace({ salt, keys: [{ id: 'a', hash: hashKey(salt, 'sk-a') }] })).toBe(true)
     expect(who(ring, 'a')?.keyId).toBe('a')
   })
 
   it.each([
-    ['the same key with the same rights', entry('a', { maxOutputTokens: 5, models: ['m'] }), true],
-    ['other models', entry('a', { maxOutputTokens: 5, models: ['m', 'n'] }), false],
-    ['another limit', entry('a', { maxOutputTokens: 6, models: ['m'] }), false],
-    ['another key of that name', { ...entry('b'), id: 'a', maxOutputTokens: 5, models: ['m'] }, false],
-    ['another name of that key', { ...entry('a', { maxOutputTokens: 5, models: ['m'] }), id: 'b' }, false]
-  ])('tells of a principal whether it holds what it held, for %s', (_what, next, holds) => {
-    const ring = createKeys({ salt: SALT, keys: [entry('a', { maxOutputTokens: 5, models: ['m'] })] })
+    ['the same key with the same rights', entry('a', { maxOutputTokens: 5, models: ['m', 'n'] }), true],
+    [
+      'the same models in another order, one of them twice',
+      entry('a', { maxOutputTokens: 5, models: ['n', 'm', 'n'] }),
+      true
+    ],
+    ['fewer models', entry('a', { maxOutputTokens: 5, models: ['m'] }), false],
+    ['every model', entry('a', { maxOutputTokens: 5 }), false],
+    ['no limit', entry('a', { models: ['m', 'n'] }), false],
+    ['other models', entry('a', { maxOutputTokens: 5, models: ['m', 'o'] }), false],
+    ['another limit', entry('a', { maxOutputTokens: 6, models: ['m', 'n'] }), false],
+    ['another key of that name', { ...entry('b'), id: 'a', maxOutputTokens: 5, models: ['m', 'n'] }, false],
+    ['another name of that key', { ...entry('a', { maxOutputTokens: 5, models: ['m', 'n'] }), id: 'b' }, false]
+  ])('tells of a principal whether it holds what it held, for %s', async (_what, next, holds) => {
+    const ring = createKeys({ salt: SALT, keys: [entry('a', { maxOutputTokens: 5, models: ['m', 'n'] })] })
     const before = ring.authenticate('Bearer sk-a')
     expect(ring.holds(before)).toBe(true)
-    expect(ring.replace({ salt: SALT, keys: [next] })).toBe(!holds)
+    expect(await ring.replace({ salt: SALT, keys: [next] })).toBe(!holds)
     expect(ring.holds(before)).toBe(holds)
   })
 
-  it('is unchanged by the same keys in another order, and changed by fewer', () => {
+  it('is unchanged by the same keys in another order, and changed by fewer', async () => {
     const ring = createKeys({ salt: SALT, keys: [entry('a'), entry('b')] })
-    expect(ring.replace({ salt: SALT, keys: [entry('b'), entry('a')] })).toBe(false)
-    expect(ring.replace({ salt: SALT, keys: [entry('b')] })).toBe(true)
+    expect(await ring.replace({ salt: SALT, keys: [entry('b'), entry('a')] })).toBe(false)
+    expect(await ring.replace({ salt: SALT, keys: [entry('b')] })).toBe(true)
+  })
+
+  it('takes them at one moment: until then those before are right, and no others', async () => {
+    const ring = createKeys({ salt: SALT, keys: [entry('old')] })
+    const others = Array.from({ length: 5_000 }, (_, i) => ({ ...entry('x'), id: `x-${i}` }))
+    const replaced = ring.replace({ salt: SALT, keys: [entry('new'), ...others] })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect([who(ring, 'old')?.keyId, who(ring, 'new')]).toEqual(['old', undefined])
+    expect(await replaced).toBe(true)
+    expect([who(ring, 'old'), who(ring, 'new')?.keyId]).toEqual([undefined, 'new'])
   })
 })
 

@@ -25,6 +25,7 @@ describe('a status', () => {
     [401, 'upstream_error, engine fault, retryable'],
     [403, 'upstream_error, engine fault, retryable'],
     [404, 'upstream_error, engine fault, retryable'],
+    [408, 'upstream_error, engine fault, retryable'],
     [502, 'upstream_error, engine fault, retryable'],
     [504, 'upstream_error, engine fault, retryable'],
     [500, 'upstream_error, engine fault'],

@@ -15,8 +15,13 @@ function read(...events: readonly string[]) {
   return { reader, kinds }
 }
 
+const commented = (type: string, more?: object) => `: note\nid: 7\n${named(type, more)}`
+const dataFirst = (type: string, more?: object) => `${unnamed(type, more).slice(0, -1)}event: ${type}\n\n`
+
 describe.each([
   ['with its name', named],
+  ['with its name behind other lines', commented],
+  ['with its name behind its data', dataFirst],
   ['without a name', unnamed]
 ])('an event %s', (_how, write) => {
   it.each([

@@ -81,13 +81,14 @@ describe('an answer', () => {
     expect((await answer).headers['content-type']).toBe('text/event-stream')
   })
 
-  it('that has ended takes no more', async () => {
+  it('is ended by its end, and not by a write of nothing; then it takes no more', async () => {
     const { sink, answer } = await open()
     sink.head(200, SSE_HEADERS)
+    for (const piece of ['a', '', 'b']) sink.write(Buffer.from(piece))
     sink.end()
     sink.write(Buffer.from('late'))
     sink.fail(new GatewayError('internal_error'))
-    expect([sink.gone, await read(answer)]).toEqual([true, ''])
+    expect([sink.gone, await read(answer)]).toEqual([true, 'ab'])
   })
 })
 
@@ -266,11 +267,8 @@ describe('a failure', () => {
     sink.head(200, SSE_HEADERS)
     sink.write(Buffer.from('data: {}\n\n'))
     sink.fail(failure)
-    expect(await read(answer)).toBe(
-      `data: {}\n\ndata: ${JSON.stringify({
-        error: { message: failure.message, type: 'rate_limit_error', param: null, code: 'queue_full' }
-      })}\n\ndata: [DONE]\n\n`
-    )
+    const error = { message: failure.message, type: 'rate_limit_error', param: null, code: 'queue_full' }
+    expect(await read(answer)).toBe(`data: {}\n\ndata: ${JSON.stringify({ error })}\n\ndata: [DONE]\n\n`)
   })
 
   it('in half an answer of JSON breaks the connection', async () => {

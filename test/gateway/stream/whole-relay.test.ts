@@ -13,7 +13,7 @@ const body = (reason: string, text = 'Hi', more: object = {}) =>
 
 function answer(...pieces: readonly string[]) {
   const attempt = start()
-  attempt.engine.handler.onHead(200, JSON_HEAD)
+  attempt.engine.handler.onHead(200, { ...JSON_HEAD, 'transfer-encoding': 'chunked' })
   attempt.engine.says(...pieces)
   return attempt
 }
@@ -46,6 +46,21 @@ describe('a small answer', () => {
     const attempt = answer(body('abort'))
     attempt.engine.handler.onEnd()
     expect([await summary(attempt), attempt.sink.headSent]).toEqual(['upstream_error, retryable', false])
+  })
+
+  it.each([
+    ['without a length that is cut', {}, 20, 'upstream_error, engine fault, retryable'],
+    ['without a length that has not begun', {}, 0, 'upstream_error, engine fault, retryable'],
+    ['without a length that is whole', {}, undefined, 'complete'],
+    ['of another type, which nobody can judge', { 'content-type': 'text/plain' }, 20, 'complete'],
+    ['with a length, which its connection has kept', { 'content-length': '20' }, 20, 'complete'],
+    ['in chunks, the last one included', { 'transfer-encoding': 'chunked' }, 20, 'complete']
+  ])('%s, %j, to %s bytes is: %s', async (_what, headers, bytes, expected) => {
+    const attempt = start()
+    attempt.engine.handler.onHead(200, { ...JSON_HEAD, ...headers })
+    attempt.engine.says(body('stop').slice(0, bytes))
+    attempt.engine.handler.onEnd()
+    expect([await summary(attempt), attempt.sink.headSent]).toEqual([expected, expected === 'complete'])
   })
 
   it('that only speaks of "abort" goes through', async () => {

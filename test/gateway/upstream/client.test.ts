@@ -123,23 +123,16 @@ describe('an answer', () => {
   })
 })
 
-describe('a connection that its engine gives up as it gets one more request', () => {
+describe('a head', () => {
   it.each([
-    ['closes', 'destroy'],
-    ['resets', 'resetAndDestroy']
-  ] as const)('is one that it %s: another one is asked, once', async (_how, giveUp) => {
-    let asked = 0
-    await using engine = await serveBytes((socket) => {
-      if (++asked === 1) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na')
-      else socket[giveUp]()
+    [30_000, 'end', 200],
+    [33_000, 'Headers Overflow Error', undefined]
+  ])('of %i bytes is taken as the other way takes it', async (bytes, how, status) => {
+    await using engine = await serveEngine((response) => {
+      response.writeHead(200, { 'x-large': 'x'.repeat(bytes) }).end()
     })
-    const client = create()
-    const [first, next] = [new RecordingHandler(), new RecordingHandler()]
-    client.open(leaseOf(engine.origin), fakeCall({ stream: false }), first)
-    await first.over
-    await new Promise((resolve) => setImmediate(resolve))
-    client.open(leaseOf(engine.origin), fakeCall({ stream: false }), next)
-    expect([await next.over, asked]).toEqual([expect.not.stringContaining('end'), 3])
+    const { handler, over } = await ask(engine.origin)
+    expect([over, handler.status]).toEqual([how, status])
   })
 })
 

@@ -84,10 +84,12 @@ const RESPONSES: Readonly<Record<string, Response>> = {
   'a chunk shorter than its size': { bytes: `${head(SSE, CHUNKED)}a\r\ndata: a\n\n\r\n${END}`, closes: true },
   'line ends without CR': { bytes: `${head(SSE, CHUNKED)}9\ndata: a\n\n\n0\n\n`, closes: true },
   'a head without CR': { bytes: `HTTP/1.1 200 OK\n${SSE}\nContent-Length: 9\n\ndata: a\n\n`, closes: true },
-  'bytes after its end': { bytes: `${head(SSE, CHUNKED)}${EVENTS}${END}0\r\n\r\n` },
+  'bytes after its end': { bytes: `${head(SSE, CHUNKED)}${EVENTS}${END}0\r\n\r\n`, read: true },
   'a second response after its end': {
-    bytes: `${head(SSE, CHUNKED) + EVENTS + END}HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nX`
+    bytes: `${head(SSE, CHUNKED) + EVENTS + END}HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nX`,
+    read: true
   },
+  'bytes after its length': { bytes: `${head(SSE, 'Content-Length: 9')}data: a\n\ndata: b\n\n`, read: true },
   'HTTP/1.0': { bytes: `HTTP/1.0 200 OK\r\n${SSE}\r\n\r\ndata: a\n\n`, closes: true },
   'an interim head': { bytes: `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${head(SSE, CHUNKED)}${EVENTS}${END}` },
   'two codings': { bytes: head(SSE, 'Transfer-Encoding: gzip, chunked') + EVENTS + END },

@@ -58,6 +58,23 @@ describe('a connection', () => {
     expect(await second.over).toBe('end')
   })
 
+  it('whose engine has answered without taking the whole request is not used again', async () => {
+    let asked = 0
+    await using engine = await serveBytes((socket) => {
+      asked++
+      socket.pause()
+      socket.write(`${HEAD}${chunkOf('early')}0\r\n\r\n`)
+    })
+    const client = create()
+    for (let i = 1; i <= 2; i++) {
+      const handler = new RecordingHandler()
+      const body = { type: 'application/json', bytes: Buffer.alloc(30_000_000, ' ') }
+      client.open(leaseOf(engine.origin), fakeCall({ body }), handler)
+      expect([await handler.over, handler.text, asked]).toEqual(['end', 'early', i])
+      await turn()
+    }
+  })
+
   it('that its engine closed is not used again', async () => {
     await using engine = await serveEngine((response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' })

@@ -7,6 +7,7 @@ interface Read {
   readonly payload: string
   readonly frames: string[]
   readonly done: boolean
+  readonly keepAlive: boolean
   readonly refused: string | undefined
 }
 
@@ -29,7 +30,7 @@ function read(pieces: readonly Buffer[]): Read {
   } catch (cause) {
     refused = (cause as Error).message
   }
-  return { heads, payload: String(payload), frames, done: parser.done, refused }
+  return { heads, payload: String(payload), frames, done: parser.done, keepAlive: parser.keepAlive, refused }
 }
 
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
@@ -81,6 +82,20 @@ describe('an answer', () => {
     ])
   })
 
+  it.each([
+    ['in the same read', [Buffer.from(`${ANSWER}x`)]],
+    ['in a later one', [Buffer.from(ANSWER), Buffer.from('x')]],
+    ['of a length', [Buffer.from(`${FIXED}${FIXED}`)]]
+  ])('is whole with bytes after its end, which end its connection, %s', (_where, pieces) => {
+    const { heads, done, keepAlive, refused } = read(pieces)
+    expect({ heads: heads.length, done, keepAlive, refused }).toEqual({
+      heads: 1,
+      done: true,
+      keepAlive: false,
+      refused: undefined
+    })
+  })
+
   it('is not done before its last byte', () => {
     expect(read([Buffer.from(ANSWER.slice(0, -1))]).done).toBe(false)
   })
@@ -96,7 +111,6 @@ describe('an answer is refused', () => {
   const fields = (...lines: string[]) => `HTTP/1.1 200 OK\r\n${lines.join('\r\n')}\r\n\r\n`
 
   it.each([
-    ['with bytes after its end', `${FIXED}x`],
     ['with a chunk that is longer than it says', `${HEAD}1\r\nab\r\n`],
     ['with a chunk extension', `${HEAD}1;a=b\r\na\r\n`],
     ['with a trailer', `${HEAD}0\r\nA: b\r\n\r\n`],

@@ -1,0 +1,93 @@
+// Which connections undici's client uses for the next request, and which answers of theirs tell that nothing was asked.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createClient } from '../../../gateway/upstream/client.ts'
+import { leaseOf, RecordingHandler, serveBytes } from '../../helpers/engine-server.ts'
+import { fakeCall } from '../../helpers/fakes.ts'
+
+const clients: ReturnType<typeof createClient>[] = []
+afterEach(() => Promise.all(clients.splice(0).map((client) => client.destroy())))
+
+function create() {
+  const client = createClient({ connectMs: 500, poolIdleMs: 5_000 })
+  clients.push(client)
+  return client
+}
+
+describe('a connection that its engine gives up as it gets one more request', () => {
+  it.each([
+    ['closes', 'destroy'],
+    ['resets', 'resetAndDestroy']
+  ] as const)('is one that it %s: another one is asked, once', async (_how, giveUp) => {
+    let asked = 0
+    await using engine = await serveBytes((socket) => {
+      if (++asked === 1) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na')
+      else socket[giveUp]()
+    })
+    const client = create()
+    const [first, next] = [new RecordingHandler(), new RecordingHandler()]
+    client.open(leaseOf(engine.origin), fakeCall({ stream: false }), first)
+    await first.over
+    await new Promise((resolve) => setImmediate(resolve))
+    client.open(leaseOf(engine.origin), fakeCall({ stream: false }), next)
+    expect([await next.over, asked]).toEqual([expect.not.stringContaining('end'), 3])
+  })
+})
+
+describe('a new connection that its engine gives up', () => {
+  it.each([
+    ['closes', 'destroy', ''],
+    ['closes in the middle of a head', 'destroy', 'HTTP/1.1 200 OK\r\nContent-Le'],
+    ['resets', 'resetAndDestroy', ''],
+    ['resets in the middle of a head', 'resetAndDestroy', 'HTTP/1.1 200 OK\r\nContent-Le']
+  ] as const)('is one that it %s: it may have run the request, and is not asked again', async (_how, giveUp, said) => {
+    let asked = 0
+    await using engine = await serveBytes(async (socket) => {
+      asked++
+      if (said !== '') {
+        socket.write(said)
+        await sleep(20)
+      }
+      socket[giveUp]()
+    })
+    const handler = new RecordingHandler()
+    create().open(leaseOf(engine.origin), fakeCall({ stream: false }), handler)
+    expect([await handler.over, asked]).toEqual([expect.not.stringContaining('end'), 1])
+  })
+
+  it('after a kept one was given up is not asked again, either', async () => {
+    let asked = 0
+    await using engine = await serveBytes((socket) => {
+      if (++asked === 1) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na')
+      else socket.destroy()
+    })
+    const client = create()
+    for (const how of ['end', 'other', 'other']) {
+      const handler = new RecordingHandler()
+      client.open(leaseOf(engine.origin), fakeCall({ stream: false }), handler)
+      expect((await handler.over) === 'end').toBe(how === 'end')
+      await sleep(20)
+    }
+    // the kept one and once more, then one new one
+    expect(asked).toBe(1 + 2 + 1)
+  })
+})
+
+describe('an engine that answers before it has taken the request', () => {
+  it('gets the next one on another connection', async () => {
+    let asked = 0
+    await using engine = await serveBytes((socket) => {
+      asked++
+      socket.pause()
+      socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 1\r\n\r\na')
+    })
+    const client = create()
+    for (let i = 1; i <= 2; i++) {
+      const handler = new RecordingHandler()
+      const body = { type: 'application/json', bytes: Buffer.alloc(30_000_000, ' ') }
+      client.open(leaseOf(engine.origin), fakeCall({ stream: false, body }), handler)
+      expect([await handler.over, handler.status, asked]).toEqual(['end', 413, i])
+      await sleep(20)
+    }
+  })
+})
