@@ -2,18 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import {
-  type Config,
-  configSchema,
-  describeProblems,
-  ENV,
-  FILES,
-  type KeyFile,
-  keyFileFrameSchema,
-  keyFileSchema,
-  keySchema
-} from './contract.ts'
+import { type Config, configSchema, describeProblems, ENV, FILES } from './contract.ts'
 import { locateMistake } from './json-mistake.ts'
+import { type KeyFile, keyFileFrameSchema, keyFileSchema, keySchema } from './key-schema.ts'
 import { inSlices } from './slices.ts'
 
 /** A configuration that can't be used; `problems` says where and what, a line each. */

@@ -1,6 +1,6 @@
 // The file of API keys while the gateway runs: read again whenever it is another one.
 import { stat } from 'node:fs/promises'
-import type { KeyFile } from '../contract.ts'
+import type { KeyFile } from '../key-schema.ts'
 
 export interface KeyFileDeps {
   /** Reads the file at `path`, and throws where it is not valid. */

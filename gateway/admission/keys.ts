@@ -1,8 +1,8 @@
 // API keys: from an Authorization header to a principal, without the keys themselves being stored anywhere.
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { Principal } from '../call.ts'
-import type { KeyFile } from '../contract.ts'
 import { GatewayError } from '../errors.ts'
+import type { KeyFile } from '../key-schema.ts'
 import { inSlices } from '../slices.ts'
 
 /**

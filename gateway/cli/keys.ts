@@ -13,7 +13,8 @@ import {
 } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { hashKey } from '../admission/keys.ts'
-import { describeProblems, FILES, type KeyFile, keyFileSchema } from '../contract.ts'
+import { describeProblems, FILES } from '../contract.ts'
+import { type KeyFile, keyFileSchema } from '../key-schema.ts'
 
 const USAGE = `usage: npm run keys -- ID [--file keys.json] [--max-output-tokens N] [--models a,b]
        npm run keys -- ID --remove [--file keys.json]

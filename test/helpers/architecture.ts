@@ -45,6 +45,7 @@ const RANK_0 = new Set(
     'engine-routes',
     'time-budget',
     'stream-limits',
+    'key-schema',
     'call',
     'errors',
     'error-shapes',

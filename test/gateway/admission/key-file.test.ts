@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { followKeyFile } from '../../../gateway/admission/key-file.ts'
 import { createKeys } from '../../../gateway/admission/keys.ts'
 import { loadKeyFile, loadKeyFileInSlices } from '../../../gateway/config.ts'
-import type { KeyFile } from '../../../gateway/contract.ts'
+import type { KeyFile } from '../../../gateway/key-schema.ts'
 import { KEY_FILE, until } from '../../helpers/gateway.ts'
 
 const EVERY_MS = 5

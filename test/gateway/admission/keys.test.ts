@@ -2,8 +2,8 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { createKeys, hashKey, type Keys } from '../../../gateway/admission/keys.ts'
-import { keyFileSchema } from '../../../gateway/contract.ts'
 import { GatewayError } from '../../../gateway/errors.ts'
+import { keyFileSchema } from '../../../gateway/key-schema.ts'
 
 const SALT = Buffer.alloc(32, 1).toString('base64')
 const keys = createKeys({
