@@ -8,7 +8,14 @@ export default defineConfig({
   test: {
     projects: [
       {
-        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [...exclude, 'test/e2e/**', 'test/cluster/**'] }
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...exclude, 'test/e2e/**', 'test/cluster/**'],
+          // against tests that hang; those that start programs take a second or two, and a busy machine far longer
+          testTimeout: 30_000,
+          hookTimeout: 30_000
+        }
       },
       {
         test: {

@@ -262,10 +262,10 @@ describe.each(WAYS)('by way of %s,', (way) => {
     })
 
     it('that is slow costs its engine nothing', async () => {
-      await using hasty = await start({ engines: [{}], config: { budget: { firstTokenMs: 250, connectMs: 100 } } })
+      await using hasty = await start({ engines: [{}], config: { budget: { firstTokenMs: 1_000, connectMs: 1_000 } } })
       const { sent, answer, end } = upload(hasty.address, [MODEL_PART, ['stream', 'true']])
       sent.write(Buffer.alloc(3 * MIB, 1))
-      await new Promise((resolve) => setTimeout(resolve, 600))
+      await new Promise((resolve) => setTimeout(resolve, 1_500))
       end()
       const { status, body } = await answer
       expect([status, eventsOf(body).at(-1)]).toEqual([200, '[DONE]'])

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { chat, eventsOf, openChat } from '../helpers/client.ts'
 import { type GatewayProcess, QUICK, ROOMY, spawnGateway, startEngines, testConfig, until } from '../helpers/gateway.ts'
@@ -16,7 +16,7 @@ const tokens = (count: number) => ({ body: { stream: true, max_tokens: count, ig
 
 describe('an error that nobody caught', () => {
   it('ends the process with 1, but no stream that is open', async () => {
-    const budget = { propagationMs: 600, drainMs: 5_000 }
+    const budget = { propagationMs: 600, drainMs: 30_000 }
     const urls = engines.map(({ url }) => url)
     const faults = { NODE_OPTIONS: '--import ./test/helpers/fault-on-signal.ts' }
     gateway = await spawnGateway(testConfig(urls, { config: { budget } }), faults)
@@ -32,14 +32,16 @@ describe('an error that nobody caught', () => {
 })
 
 describe.each(['auto', 'fastify'] as const)('SIGTERM, with clients served by %s,', (clientServer) => {
-  beforeEach(async () => {
+  /** By default the drain has room for streams of 120 tokens, however slow the machine. */
+  const start = async (drainMs = 30_000) => {
     const urls = engines.map(({ url }) => url)
-    // a second in which new work is served, and twice the time that the streams of 120 tokens take
-    const budget = { propagationMs: 1_000, drainMs: 2_500 }
+    // a second in which new work is served
+    const budget = { propagationMs: 1_000, drainMs }
     gateway = await spawnGateway(testConfig(urls, { config: { budget, clientServer } }))
-  })
+  }
 
   it('fails readiness, serves new work for the propagation delay, finishes the open streams, and exits with 0', async () => {
+    await start()
     const open = await chat(gateway.address, tokens(120))
     gateway.child.kill('SIGTERM')
     await until('it is unready', async () => (await fetch(`${gateway.address}/readyz`)).status === 503)
@@ -54,6 +56,7 @@ describe.each(['auto', 'fastify'] as const)('SIGTERM, with clients served by %s,
   })
 
   it('tells the streams that outlive the grace period, frees the engine, and exits with 0', async () => {
+    await start(2_500)
     const open = await chat(gateway.address, tokens(50_000))
     gateway.child.kill('SIGTERM')
     const events = eventsOf(await open.text())
@@ -64,6 +67,7 @@ describe.each(['auto', 'fastify'] as const)('SIGTERM, with clients served by %s,
   })
 
   it('finishes an answer that is begun and that nobody reads at the moment', async () => {
+    await start()
     const { url } = await beginStream(gateway.address, { body: { max_tokens: 120, ignore_eos: true } })
     await visit(gateway.address, url, { cutAt: 2_000 })
     const { aborted } = (engines[0] as SimEngine).stats
@@ -74,6 +78,7 @@ describe.each(['auto', 'fastify'] as const)('SIGTERM, with clients served by %s,
   })
 
   it('takes no connection any more after the propagation delay', async () => {
+    await start()
     const open = openChat(gateway.address, tokens(50_000))
     ;(await open.head).resume()
     gateway.child.kill('SIGTERM')
@@ -89,6 +94,7 @@ describe.each(['auto', 'fastify'] as const)('SIGTERM, with clients served by %s,
   })
 
   it('ends at once when it comes twice', async () => {
+    await start()
     const open = openChat(gateway.address, tokens(50_000))
     const response = await open.head
     response.on('error', () => undefined)

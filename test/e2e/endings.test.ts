@@ -21,7 +21,6 @@ describe.each(WAYS)('by way of %s,', (way) => {
   const both = (fault: Parameters<SimEngine['setFaults']>[0][number]) => {
     for (const engine of gateway.engines) engine.setFaults([fault])
   }
-  const lastLog = () => gateway.log.findLast((line) => line.message === 'request')
 
   /** Runs requests until one has met the faulty first engine and was sent to the other. */
   async function untilRetried(body: typeof STREAM | typeof WHOLE): Promise<Response> {
@@ -80,7 +79,8 @@ describe.each(WAYS)('by way of %s,', (way) => {
     ] as Parameters<SimEngine['setFaults']>[0]) {
       it(`but the reader is told, after ${JSON.stringify(fault)}`, async () => {
         both(fault)
-        const response = await chat(gateway.address, STREAM)
+        const requestId = newRequestId()
+        const response = await chat(gateway.address, { ...STREAM, headers: { 'x-request-id': requestId } })
         expect(response.status).toBe(200)
         const events = eventsOf(await response.text())
         expect(events.at(-1)).toBe('[DONE]')
@@ -92,7 +92,8 @@ describe.each(WAYS)('by way of %s,', (way) => {
           code: 'upstream_error'
         })
         expect(events.length).toBeGreaterThanOrEqual(4)
-        expect(lastLog()).toMatchObject({ outcome: 'error', code: 'upstream_error', attempts: 1 })
+        const record = await recordOf(gateway, requestId)
+        expect(record).toMatchObject({ outcome: 'error', code: 'upstream_error', attempts: 1 })
         await until(
           'both engines are free',
           async () => (await gateway.metric('sluice_engine_in_flight_requests')) === 0
@@ -105,11 +106,12 @@ describe.each(WAYS)('by way of %s,', (way) => {
     it('and nobody may wait, the client gets the last engine’s refusal as a proper status', async () => {
       const faults = [{ kind: 'status', status: 503 }] as const
       await using full = await startGateway({ engines: [{ faults }, { faults }], pool: { maxQueued: 0 } })
-      const response = await chat(full.address, STREAM)
+      const requestId = newRequestId()
+      const response = await chat(full.address, { ...STREAM, headers: { 'x-request-id': requestId } })
       expect(response.status).toBe(503)
       expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
       expect((await jsonOf(response)).error.code).toBe('engine_overloaded')
-      expect(full.log.findLast((line) => line.message === 'request')).toMatchObject({ attempts: 2 })
+      expect(await recordOf(full, requestId)).toMatchObject({ attempts: 2 })
     })
 
     it('an engine’s 500 keeps its words to itself', async () => {
@@ -168,10 +170,10 @@ describe.each(WAYS)('by way of %s,', (way) => {
 
   describe('timers', () => {
     const slow = (budget: Record<string, number>, fault: Parameters<SimEngine['setFaults']>[0][number]) =>
-      startGateway({ engines: [{ faults: [fault] }], config: { budget: { connectMs: 100, ...budget } } })
+      startGateway({ engines: [{ faults: [fault] }], config: { budget: { connectMs: 1_000, ...budget } } })
 
     it('end a stream whose first token does not come, as a status', async () => {
-      await using late = await slow({ firstTokenMs: 200 }, { kind: 'stall', afterTokens: 0 })
+      await using late = await slow({ firstTokenMs: 1_000 }, { kind: 'stall', afterTokens: 0 })
       const response = await chat(late.address, STREAM)
       expect(response.status).toBe(504)
       expect((await jsonOf(response)).error.code).toBe('ttft_timeout')
@@ -186,7 +188,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
     })
 
     it('send a heartbeat while nothing else comes, between events only', async () => {
-      await using quiet = await slow({ heartbeatMs: 50, firstTokenMs: 400 }, { kind: 'stall', afterTokens: 0 })
+      await using quiet = await slow({ heartbeatMs: 50, firstTokenMs: 1_500 }, { kind: 'stall', afterTokens: 0 })
       const text = await (await chat(quiet.address, STREAM)).text()
       expect(text.startsWith(': heartbeat\n\n')).toBe(true)
       expect(text.split(': heartbeat\n\n').length).toBeGreaterThan(3)

@@ -51,7 +51,7 @@ describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debi
     /** A gateway in a process of its own, which can be killed. */
     const spawned = () =>
       spawnGateway(
-        testConfig(urls(), { config: { streams: { redis: { lostMs: 1_200 } }, budget: { propagationMs: 0 } } }),
+        testConfig(urls(), { config: { streams: { redis: { lostMs: 3_000 } }, budget: { propagationMs: 0 } } }),
         { SLUICE_REDIS_URL: redis.url, SLUICE_SIGNING_KEY: SIGNING_KEY }
       )
     const free = () => until('the engine is free', () => stats().running === 0)
@@ -104,14 +104,14 @@ describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debi
     })
 
     it('let a reader elsewhere keep an answer alive, and cancel it once the last one has left', async () => {
-      await using first = await joined({ replayGraceMs: 1_000 })
-      await using second = await joined({ replayGraceMs: 1_000 })
+      await using first = await joined({ replayGraceMs: 2_000 })
+      await using second = await joined({ replayGraceMs: 2_000 })
       const aborted = stats().aborted
       const { url } = await beginStream(first.address, { body: LONG })
       const leaving = new AbortController()
       const open = await fetch(second.address + url, { signal: leaving.signal })
       const read = open.text().catch(() => '')
-      await sleep(2_500)
+      await sleep(4_500)
       expect(stats()).toMatchObject({ running: 1, aborted })
       leaving.abort()
       await read
@@ -147,8 +147,8 @@ describe.skipIf(isMissing(REDIS, 'tests with a real Redis', 'install Redis (Debi
     })
 
     it('end a stream whose gateway died, with an error, for every reader and only once', async () => {
-      await using first = await joined({ lostMs: 1_200 })
-      await using second = await joined({ lostMs: 1_200 })
+      await using first = await joined({ lostMs: 3_000 })
+      await using second = await joined({ lostMs: 3_000 })
       const dying = await spawned()
       const { url } = await beginStream(dying.address, { body: LONG })
       const readers = [visit(first.address, url), visit(second.address, url)]

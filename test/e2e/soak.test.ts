@@ -19,6 +19,8 @@ import {
 const MiB = 1024 * 1024
 const SECONDS = Number(process.env.SLUICE_SOAK_SECONDS ?? (process.env.CI === 'true' ? 120 : 10))
 const CLIENTS = 500
+/** How many streams are read to their end at least. */
+const LEAST_DONE = CLIENTS / 5
 /** Readers that stall on an engine which writes as fast as it can. */
 const STALLED = 4
 const FIREHOSE = 'firehose'
@@ -73,6 +75,7 @@ async function runLoad(seconds: number, seed: number): Promise<{ crowd: Tally; s
     address: gateway.address,
     clients: CLIENTS,
     forMs: seconds * 1_000,
+    leastDone: LEAST_DONE,
     random: seeded(seed)
   }
   const [crowd, stalled] = await Promise.all([
@@ -94,8 +97,7 @@ async function settle(filesAtStart: number): Promise<void> {
 
 /** What JavaScript holds, on its heap and outside. */
 async function liveBytes(): Promise<number> {
-  gateway.child.kill('SIGUSR2')
-  await sleep(500)
+  await gateway.collectGarbage()
   const heap = await readMetric(gateway.address, 'nodejs_heap_size_used_bytes')
   return heap + (await readMetric(gateway.address, 'nodejs_external_memory_bytes'))
 }
@@ -127,7 +129,7 @@ it(
     )
     for (const tally of [warmUp.crowd, crowd]) {
       expect(tally.broken).toBe(0)
-      expect(tally.done).toBeGreaterThan(CLIENTS / 5)
+      expect(tally.done).toBeGreaterThanOrEqual(LEAST_DONE)
       for (const how of ['error event', 'left before the head', 'left in the middle', 'left while paused'] as const)
         expect(tally[how]).toBeGreaterThan(0)
     }
@@ -137,5 +139,5 @@ it(
     expect(live).toBeLessThanOrEqual(allowed)
     expect(rss).toBeLessThanOrEqual(rssAtStart * 1.1 + 32 * MiB)
   },
-  SECONDS * 2_000 + 120_000
+  SECONDS * 2_000 + 240_000
 )

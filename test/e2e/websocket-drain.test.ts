@@ -1,5 +1,5 @@
 // A gateway that leaves: its WebSockets' streams end, nothing new begins, and each connection is told to go elsewhere.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../gateway/sim/engine.ts'
 import { chatBody } from '../helpers/client.ts'
 import { type GatewayProcess, QUICK, ROOMY, spawnGateway, startEngines, testConfig, until } from '../helpers/gateway.ts'
@@ -11,16 +11,18 @@ beforeAll(async () => {
   engines = await startEngines([{ ...ROOMY, pace: { ...QUICK, interTokenMs: 10 } }])
 })
 afterAll(() => Promise.all(engines.map((engine) => engine.close())))
-beforeEach(async () => {
-  const config = { budget: { propagationMs: 800, drainMs: 4_000 } }
+afterEach(() => gateway[Symbol.asyncDispose]())
+
+/** By default the drain has room for a stream of 250 tokens, however slow the machine. */
+async function start(drainMs = 30_000): Promise<void> {
+  const config = { budget: { propagationMs: 800, drainMs } }
   gateway = await spawnGateway(
     testConfig(
       engines.map(({ url }) => url),
       { config }
     )
   )
-})
-afterEach(() => gateway[Symbol.asyncDispose]())
+}
 
 const create = (id: string, tokens: number) => ({
   type: 'create',
@@ -31,6 +33,7 @@ const phase = (name: string) => until(name, () => gateway.output().includes(`"ph
 
 describe('SIGTERM', () => {
   it('lets streams end, begins none after the propagation delay, closes with 1001, and exits with 0', async () => {
+    await start()
     const [busy, idle] = [await talkTo(gateway.address), await talkTo(gateway.address)]
     busy.say(create('a', 250))
     await busy.hear({ type: 'chunk', id: 'a' })
@@ -49,6 +52,7 @@ describe('SIGTERM', () => {
   })
 
   it('ends what outlives the drain with an error, then closes with 1001, frees the engine and exits with 0', async () => {
+    await start(4_000)
     const ours = await talkTo(gateway.address)
     ours.say(create('a', 50_000))
     await ours.hear({ type: 'chunk', id: 'a' })
@@ -60,6 +64,7 @@ describe('SIGTERM', () => {
   })
 
   it('waits for no peer that does not answer the goodbye', async () => {
+    await start()
     const ours = await talkTo(gateway.address)
     ours.socket.pause()
     gateway.child.kill('SIGTERM')

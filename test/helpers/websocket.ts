@@ -99,11 +99,16 @@ export const textOfChunks = (heard: readonly Message[], id: string): string =>
     .map(({ data }) => data.choices?.[0]?.delta?.content ?? '')
     .join('')
 
+let moments = 0
+
 /** At how many moments the messages of a stream arrive: a proxy that collects them makes it few. */
 export async function countMoments({ socket, say, hear }: Talk, tokens: number): Promise<number> {
   const arrivedMs: number[] = []
-  socket.on('message', () => arrivedMs.push(performance.now()))
-  say(create('moments', { max_tokens: tokens, ignore_eos: true }))
-  await hear({ type: 'done', id: 'moments' })
+  const arrive = () => arrivedMs.push(performance.now())
+  socket.on('message', arrive)
+  const id = `moments-${++moments}`
+  say(create(id, { max_tokens: tokens, ignore_eos: true }))
+  await hear({ type: 'done', id })
+  socket.off('message', arrive)
   return arrivedMs.filter((ms, i) => i === 0 || ms - (arrivedMs[i - 1] ?? ms) > 3).length
 }

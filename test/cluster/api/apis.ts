@@ -6,7 +6,7 @@ import { KUBERNETES_MINORS, type KubernetesMinor } from '../../../infra/schema/c
 import { findProgram } from '../../helpers/program.ts'
 import { createClaims } from '../harness/borrowed.ts'
 import { NODE_RELEASE, startControlPlane } from '../harness/control-plane.ts'
-import { readDefinitions } from '../harness/crds.ts'
+import { readDefinitions, untilServed } from '../harness/crds.ts'
 import { createKubectl, type Kubectl, type KubernetesObject } from '../harness/kubectl.ts'
 import { openWorkshop } from '../harness/processes.ts'
 import { buildProgram } from '../harness/programs.ts'
@@ -97,8 +97,7 @@ async function define(kubectl: Kubectl, definitions: readonly KubernetesObject[]
   )
   if (code !== 0 && refused.size === 0) throw new Error(`CRDs were not created: ${stderr}`)
   const names = definitions.map(({ metadata }) => metadata.name).filter((name) => !refused.has(name))
-  const crds = names.map((name) => `crd/${name}`)
-  await kubectl.run(['wait', '--for=condition=Established', '--timeout=60s', ...crds])
+  await untilServed(kubectl, names)
 }
 
 async function describe(kubectl: Kubectl): Promise<Pick<Api, 'kubectl' | 'minor' | 'knows'>> {

@@ -58,6 +58,17 @@ describe.skipIf(isSkipped('api'))(`a region's guard on ${NEWEST.title}`, () => {
     ]
   }
 
+  /** Another Service of the pods that one of the region has. */
+  const serviceLike = (name: string, changes: object): Manifest => {
+    const { clusterIP: _none, ...spec } = find(objects, 'Service', name).spec
+    return {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'asked', namespace: NAMESPACE },
+      spec: { ...spec, ...changes }
+    }
+  }
+
   it('refuses a pod that is not restricted, by the label of its namespace', async () => {
     expect(await ask(pod())).toMatchObject({ code: 0 })
     const { code, stderr } = await ask(podWith((spec) => (spec.hostNetwork = true)))
@@ -68,9 +79,16 @@ describe.skipIf(isSkipped('api'))(`a region's guard on ${NEWEST.title}`, () => {
   describe('by admission policies', () => {
     beforeEach(async ({ skip }) => {
       if (!isAtLeast({ kubernetes: api.minor }, '1.30')) return skip('policies need Kubernetes 1.30')
-      // the API server reads its policies a moment after they are made
-      const isOn = async () => (await ask(podWith((spec) => (spec.containers[0].image = 'nginx')))).code !== 0
-      await eventually('the policies are in force', isOn)
+      // the API server reads its policies a moment after they are made, that of pods perhaps before that of Services
+      const bad = [
+        podWith((spec) => (spec.containers[0].image = 'nginx')),
+        serviceLike('engine-qwen3-32b', { type: 'NodePort' })
+      ]
+      const areOn = async () => {
+        const answers = await Promise.all(bad.map(ask))
+        return answers.every(({ stderr }) => stderr.includes('ValidatingAdmissionPolicy'))
+      }
+      await eventually('the policies are in force', areOn)
     })
 
     it.each([
@@ -95,19 +113,14 @@ describe.skipIf(isSkipped('api'))(`a region's guard on ${NEWEST.title}`, () => {
     })
 
     it('lets only the gateway be reached from outside, whatever the type of Service', async () => {
-      const engine = find(objects, 'Service', 'engine-qwen3-32b')
-      const gateway = find(objects, 'Service', 'gateway')
-      const open = ({ metadata, spec: { clusterIP: _none, ...spec } }: Manifest, changes: object) => ({
-        ...{ apiVersion: 'v1', kind: 'Service', metadata: { name: 'asked', namespace: metadata.namespace } },
-        spec: { ...spec, ...changes }
-      })
+      const engine = 'engine-qwen3-32b'
       for (const changes of [{ type: 'LoadBalancer' }, { type: 'NodePort' }, { externalIPs: ['192.0.2.7'] }]) {
-        expect(await ask(open(gateway, changes))).toMatchObject({ code: 0 })
-        const { code, stderr } = await ask(open(engine, changes))
+        expect(await ask(serviceLike('gateway', changes))).toMatchObject({ code: 0 })
+        const { code, stderr } = await ask(serviceLike(engine, changes))
         expect(code).toBe(1)
         expect(stderr).toContain('only the gateway may be reached from outside: use type ClusterIP')
       }
-      expect(await ask(open(engine, { type: 'ClusterIP' }))).toMatchObject({ code: 0 })
+      expect(await ask(serviceLike(engine, { type: 'ClusterIP' }))).toMatchObject({ code: 0 })
     })
 
     it('has nothing to say in another namespace', async () => {

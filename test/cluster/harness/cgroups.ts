@@ -45,7 +45,7 @@ function removeTree(folder: string): boolean {
 }
 
 async function removeGroup(group: string): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) {
+  for (let turn = 0; turn < 600; turn++) {
     if (
       hierarchies()
         .map((hierarchy) => removeTree(join(hierarchy, group)))
@@ -54,7 +54,7 @@ async function removeGroup(group: string): Promise<void> {
       return
     await sleep(100)
   }
-  throw new Error(`the cgroup ${group} still has processes 10 s after its node was killed`)
+  throw new Error(`the cgroup ${group} still has processes a minute after its node was killed`)
 }
 
 if (import.meta.main) await removeGroup(process.argv[2] ?? '')

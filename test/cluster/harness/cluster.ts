@@ -1,8 +1,9 @@
 // A whole cluster on this machine: a control plane, two nodes with GPUs, DNS and an ingress controller.
 import { join } from 'node:path'
 import { type ControlPlane, NODES, startControlPlane } from './control-plane.ts'
-import { readDefinitions } from './crds.ts'
+import { readDefinitions, untilServed } from './crds.ts'
 import { builtImage, engineImage, gatewayImage, pauseImage } from './images.ts'
+import type { KubernetesObject } from './kubectl.ts'
 import { type AddressPlan, connectNodes } from './network.ts'
 import { startNode } from './node.ts'
 import { type NodeSpace, openNodeSpace } from './node-space.ts'
@@ -64,7 +65,11 @@ async function defineKinds({ kubectl }: ControlPlane): Promise<void> {
   const sources = await sourcesOf('traefik', 'github.com/traefik/traefik/v3')
   const file = 'docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml'
   await kubectl.run(['apply', '--server-side', '--force-conflicts', `--filename=${join(sources, file)}`])
-  await kubectl.run(['wait', '--for=condition=Established', 'customresourcedefinitions', '--all', '--timeout=60s'])
+  const { items } = await kubectl.get('customresourcedefinitions')
+  await untilServed(
+    kubectl,
+    items.map(({ metadata }: KubernetesObject) => metadata.name)
+  )
 }
 
 /** Starts all of it; DNS and the ingress controller are asked for but not waited for. */

@@ -132,6 +132,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       const token = tokens.get(user)
       if (token === undefined) throw new Error(`no such user: ${user}; there are ${[...tokens.keys()].join(', ')}`)
       const file = join(folder, `${user.replaceAll(':', '-')}.kubeconfig`)
+      // written once: a program that begins while it is written anew would find it empty
+      if (existsSync(file)) return file
       writeFileSync(file, JSON.stringify(kubeconfig(url, certificate, user, token)), { mode: 0o600 })
       return file
     }

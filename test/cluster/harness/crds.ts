@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
-import type { KubernetesObject } from './kubectl.ts'
+import type { Kubectl, KubernetesObject } from './kubectl.ts'
+import { eventually } from './processes.ts'
 import { runGo } from './programs.ts'
 
 const bases = (group: string, ...plurals: string[]) =>
@@ -75,4 +76,15 @@ function readFile(module: string, path: string): KubernetesObject[] {
   const objects = parseAllDocuments(readFileSync(path, 'utf8')).map((document) => document.toJS())
   const definitions = objects.filter((object) => object?.kind === 'CustomResourceDefinition')
   return definitions.filter(({ metadata }) => definitions.length === 1 || USED.has(metadata.name))
+}
+
+/** Until the API serves definitions that it has, and tells of them: clients look a kind up in its list. @param names of them */
+export async function untilServed(kubectl: Kubectl, names: readonly string[]): Promise<void> {
+  const crds = names.map((name) => `crd/${name}`)
+  await kubectl.run(['wait', '--for=condition=Established', '--timeout=60s', ...crds])
+  await eventually('the API lists every kind that was defined', async () => {
+    const { stdout } = await kubectl.try(['api-resources', '--output=name'])
+    const listed = new Set(stdout.split('\n'))
+    return names.every((name) => listed.has(name))
+  })
 }

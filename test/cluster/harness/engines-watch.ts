@@ -1,4 +1,4 @@
-// A program in a node's network: tells when a gateway has come to know a number of engines, to the millisecond.
+// A program in a node's network: tells that it looks, and then when a gateway has come to know a number of engines.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { METRICS } from '../../../gateway/contract.ts'
 
@@ -15,10 +15,14 @@ async function countEngines(metrics: string, pool: string): Promise<number> {
 
 const [metrics = '', pool = '', wanted = ''] = process.argv.slice(2)
 const deadlineMs = Date.now() + WITHIN_MS
-for (let count = -1; count !== Number(wanted); count = await countEngines(metrics, pool)) {
+let count = await countEngines(metrics, pool)
+// what is to be noticed may happen from now on
+process.stdout.write('watching\n')
+while (count !== Number(wanted)) {
   if (Date.now() > deadlineMs) {
     throw new Error(`${metrics} has ${count} engines of ${pool}, not ${wanted}, for ${WITHIN_MS / 1000} s`)
   }
   await sleep(EVERY_MS)
+  count = await countEngines(metrics, pool)
 }
 process.stdout.write(`${Date.now()}\n`)

@@ -101,7 +101,6 @@ export async function startFakeNodes(plane: ControlPlane, options: FakeNodesOpti
   const config = join(workshop.folder, 'stages.yaml')
   writeFileSync(config, await stagesOf(options.podTimes, options.brokenImages))
   const zones = [...new Set(options.pools.flatMap((pool) => pool.zones))]
-  // written once: a process that begins while it is written anew would find it empty
   const kubeconfig = plane.kubeconfigOf('admin')
   const playZone = (zone: string): Started =>
     workshop.start(`kwok-${zone}`, kwok, [

@@ -25,6 +25,27 @@ function readWebhooks(folder: string, port: number, authority: string): Kubernet
   })
 }
 
+/** A set as short as its definition lets it be. */
+const renderSet = (name: string): string =>
+  JSON.stringify({
+    apiVersion: 'leaderworkerset.x-k8s.io/v1',
+    kind: 'LeaderWorkerSet',
+    metadata: { name, namespace: 'default' },
+    spec: { leaderWorkerTemplate: { workerTemplate: { spec: { containers: [{ name: 'asked', image: 'asked' }] } } } }
+  })
+
+/**
+ * Whether the API asks the controller: it completes a set, and refuses one whose name is none of a Service. The API reads
+ * its two configurations a moment after they are made, and the controller calls itself ready before it listens.
+ */
+async function areWebhooksOn({ kubectl }: ControlPlane): Promise<boolean> {
+  const ask = (name: string) =>
+    kubectl.try(['create', '--dry-run=server', '--output=json', '--filename=-'], renderSet(name))
+  const { code, stdout } = await ask('asked')
+  if (code !== 0 || JSON.parse(stdout).spec.networkConfig === undefined) return false
+  return (await ask('asked.for')).stderr.includes('vleaderworkerset.kb.io')
+}
+
 /** Starts it and waits until groups may be made. It ends with the control plane's workshop. */
 export async function startLeaderWorkerSets(plane: ControlPlane): Promise<void> {
   const { kubectl, workshop, certificate } = plane
@@ -61,7 +82,7 @@ export async function startLeaderWorkerSets(plane: ControlPlane): Promise<void> 
   await kubectl.run(['create', '--filename=-'], JSON.stringify(webhooks))
   const isServing = async () => {
     controller.assertAlive()
-    return (await fetch(`http://127.0.0.1:${healthPort}/readyz`).catch(() => undefined))?.ok
+    return await areWebhooksOn(plane)
   }
   await eventually('the controller of LeaderWorkerSets is ready', isServing, { state: () => controller.tail() })
 }

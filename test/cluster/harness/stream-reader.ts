@@ -37,8 +37,8 @@ export type ReaderLine =
 
 const NEWCOMER_TOKENS = 8
 
-/** No stream takes so long, if it goes on at all: one that hangs is a failure, not a wait. */
-const LIMIT_MS = 180_000
+/** No stream has so long to wait for its next token, if it goes on at all: one that hangs is a failure, not a wait. */
+const SILENCE_MS = 120_000
 
 interface Progress {
   readonly arrivalsMs: number[]
@@ -61,11 +61,15 @@ function takeEvent(event: string, progress: Progress, nowMs: number): void {
 }
 
 /** Sends the request. @returns it, and what it is answered with */
-function openStream(order: StreamOrder, tokens: number): { sent: ClientRequest; head: Promise<IncomingMessage> } {
+function openStream(
+  order: StreamOrder,
+  tokens: number,
+  signal: AbortSignal
+): { sent: ClientRequest; head: Promise<IncomingMessage> } {
   const { origin, host = new URL(origin).hostname, certificate, key, model } = order
   const headers = { host, authorization: `Bearer ${key}`, 'content-type': 'application/json' }
   const tls = certificate === undefined ? {} : { ca: readFileSync(certificate), servername: host }
-  const how = { method: 'POST', headers, agent: false, signal: AbortSignal.timeout(LIMIT_MS), ...tls } as const
+  const how = { method: 'POST', headers, agent: false, signal, ...tls } as const
   const send = origin.startsWith('https:') ? requestSecure : requestPlain
   const sent = send(`${origin}/v1/chat/completions`, how)
   const head = new Promise<IncomingMessage>((resolve, reject) => sent.once('response', resolve).once('error', reject))
@@ -78,7 +82,9 @@ function openStream(order: StreamOrder, tokens: number): { sent: ClientRequest; 
 async function readStream(order: StreamOrder, tokens: number, onFirst: () => void): Promise<StreamRecord> {
   const startedMs = performance.now()
   const progress: Progress = { arrivalsMs: [], tokens: 0, isDone: false }
-  const { sent, head } = openStream(order, tokens)
+  const silence = new AbortController()
+  const timer = setTimeout(() => silence.abort(), SILENCE_MS)
+  const { sent, head } = openStream(order, tokens, silence.signal)
   try {
     const response = await head
     if (response.statusCode !== 200) throw new Error(`${response.statusCode}: ${await text(response)}`)
@@ -86,7 +92,9 @@ async function readStream(order: StreamOrder, tokens: number, onFirst: () => voi
     for await (const chunk of response.setEncoding('utf8')) {
       const events = (rest + chunk).split('\n\n')
       rest = events.pop() ?? ''
+      const had = progress.arrivalsMs.length
       for (const event of events) takeEvent(event, progress, performance.now() - startedMs)
+      if (progress.arrivalsMs.length > had) timer.refresh()
       if (progress.arrivalsMs.length > 0) onFirst()
     }
     if (!progress.isDone) throw new Error('it ended without [DONE]')
@@ -96,6 +104,7 @@ async function readStream(order: StreamOrder, tokens: number, onFirst: () => voi
     const when = `at ${Math.round(performance.now() - startedMs)} ms, after ${progress.arrivalsMs.length} pieces`
     return { ...progress, failure: `${when}: ${(cause as Error).message}` }
   } finally {
+    clearTimeout(timer)
     sent.destroy()
   }
 }

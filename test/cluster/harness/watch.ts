@@ -43,12 +43,16 @@ export async function watchObjects(
 export interface ReadyCount extends Watch {
   readonly now: number
   readonly fewest: number
-  readonly most: number
+  /**
+   * Waits until there have been so many: the control plane writes slices a moment after it has done what they tell of.
+   * @throws Error if that does not come about within a minute
+   */
+  seen(count: number): Promise<void>
 }
 
 /**
  * Counts a Service's ready endpoints over all of its EndpointSlices, at each of their changes. It begins once `first` of
- * them are ready, since the control plane writes slices a moment after their pods are.
+ * them are ready.
  * @throws Error if that does not come about within a minute
  */
 export async function countReady(
@@ -65,26 +69,56 @@ export async function countReady(
     now = countAddresses(slices)
     if (counts.length > 0 || now === first) counts.push(now)
   })
+  const seen = async (count: number) => {
+    const state = () =>
+      `${now} are, ${counts.length > 0 ? `${Math.min(...counts)} were the fewest` : 'and the count waits'}`
+    const what = `${count} endpoints of ${service} are ready`
+    await eventually(what, () => counts.includes(count), { everyMs: 50, state })
+  }
   try {
-    const state = () => `${now} are`
-    await eventually(`${first} endpoints of ${service} are ready`, () => counts.length > 0, { everyMs: 50, state })
+    await seen(first)
   } catch (error) {
     await watch[Symbol.asyncDispose]()
     throw error
   }
   return {
     ...watch,
+    seen,
     get now() {
       return now
     },
     get fewest() {
       return Math.min(...counts)
-    },
-    get most() {
-      return Math.max(...counts)
     }
   }
 }
+
+/** How many pods were ready at one time. */
+export interface TogetherCount extends Watch {
+  readonly most: number
+}
+
+/**
+ * Counts the ready pods with `labels` from now on, at each of their changes. Slices do not tell of every state that pods
+ * are in: their controller writes the newest, and may be late for one that was short.
+ */
+export async function countTogether(kubectl: Kubectl, namespace: string, labels: string): Promise<TogetherCount> {
+  let most = 0
+  const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(labels)}`
+  const watch = await watchObjects(kubectl, path, (pods) => {
+    most = Math.max(most, [...pods.values()].filter(isServing).length)
+  })
+  return {
+    ...watch,
+    get most() {
+      return most
+    }
+  }
+}
+
+const isServing = ({ metadata, status }: KubernetesObject): boolean =>
+  metadata.deletionTimestamp === undefined &&
+  (status.conditions ?? []).some((one: KubernetesObject) => one.type === 'Ready' && one.status === 'True')
 
 /** How many addresses are ready, each counted once: Kubernetes may have an endpoint in two slices for a moment. */
 export function countAddresses(slices: ReadonlyMap<string, KubernetesObject>): number {

@@ -2,6 +2,7 @@
 import type { Cluster } from '../harness/cluster.ts'
 import type { KubernetesObject } from '../harness/kubectl.ts'
 import { eventually } from '../harness/processes.ts'
+import { watchObjects } from '../harness/watch.ts'
 import { NAMESPACE } from './region.ts'
 
 /** A machine that builds something else meanwhile is slow. */
@@ -62,10 +63,26 @@ export async function untilSettled(cluster: Cluster): Promise<void> {
   await eventually('all pods that were told to go are gone', areGone, options)
 }
 
-/** When each pod of the region that is going was told to, by this machine's clock. */
-export async function toldToGo({ plane }: Cluster): Promise<number[]> {
-  const { items } = await plane.kubectl.get('pods', '--namespace', NAMESPACE)
-  return items.flatMap(({ metadata: { deletionTimestamp, deletionGracePeriodSeconds } }: KubernetesObject) =>
-    deletionTimestamp === undefined ? [] : [Date.parse(deletionTimestamp) - deletionGracePeriodSeconds * 1000]
-  )
+/** Pods of the region that are told to go, from the moment on at which this is called. */
+export interface Going extends AsyncDisposable {
+  /** When the first of them was, by this machine's clock; undefined as long as none was. */
+  readonly firstMs: number | undefined
+}
+
+/** Looks at each state of the pods: one that has ended before the last one was told to is among them. */
+export async function watchGoing({ plane }: Cluster): Promise<Going> {
+  const toldMs = new Map<string, number>()
+  const watch = await watchObjects(plane.kubectl, `/api/v1/namespaces/${NAMESPACE}/pods`, (pods) => {
+    for (const { metadata } of pods.values()) {
+      const { uid, deletionTimestamp, deletionGracePeriodSeconds } = metadata
+      if (deletionTimestamp === undefined || toldMs.has(uid)) continue
+      toldMs.set(uid, Date.parse(deletionTimestamp) - deletionGracePeriodSeconds * 1000)
+    }
+  })
+  return {
+    get firstMs() {
+      return toldMs.size === 0 ? undefined : Math.min(...toldMs.values())
+    },
+    [Symbol.asyncDispose]: () => watch[Symbol.asyncDispose]()
+  }
 }

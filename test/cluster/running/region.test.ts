@@ -7,7 +7,7 @@ import { eventually } from '../harness/processes.ts'
 import { isSkipped } from '../tiers.ts'
 import { tryToReach } from './bystander.ts'
 import { noticeEngines } from './discovery.ts'
-import { describePods, toldToGo, untilAllReady, untilSettled } from './pods.ts'
+import { describePods, untilAllReady, untilSettled, watchGoing } from './pods.ts'
 import { addKey, IMAGES, installRegion, NAMESPACE, OBJECTS, type Region } from './region.ts'
 import {
   comparePaces,
@@ -48,25 +48,36 @@ describe.skipIf(isSkipped('running'))('a region on real nodes', () => {
 
   /**
    * Streams and newcomers while something `happens`: none may be cut or refused.
-   * @param lastSeconds how long each stream lasts: until what is told to go has waited and drained
-   * @returns for how long streams ran on after the first pod was told to go, in ms
+   * @param lastSeconds how long each stream lasts
    */
-  async function expectNoneCut(lastSeconds: number, happens: () => Promise<unknown>): Promise<number> {
+  async function expectNoneCut(lastSeconds: number, happens: () => Promise<unknown>): Promise<void> {
     const last = (tokenMs: number) => ({ tokens: Math.round((lastSeconds * 1000) / tokenMs) })
     const crowd = openThroughTraefik(cluster, region, { count: STREAMS, newcomerEveryMs: 500, ...last(TOKEN_MS) })
     // on the other node, of an engine without a spare: what begins meanwhile waits for the next one
     const others = openThroughTraefik(cluster, region, { ...OTHER, ...last(OTHER_TOKEN_MS) })
     await Promise.all([crowd.open, others.open])
     await happens()
-    const toldMs = Math.min(...(await toldToGo(cluster)))
     const ended = await Promise.all([crowd.ended, others.ended])
-    const endedMs = Date.now()
     for (const { streams, newcomers } of ended) {
       expect(failuresOf(streams).slice(0, 5)).toEqual([])
       expect(failuresOf(newcomers).slice(0, 5)).toEqual([])
     }
     expect(ended[0].newcomers.length).toBeGreaterThan(20)
-    return endedMs - toldMs
+  }
+
+  /**
+   * As `expectNoneCut`, where pods are told to go: streams are open until one has waited and drained. A slow machine is late
+   * with that, and streams that have ended before it show nothing: then longer ones are opened.
+   */
+  async function expectNoneCutByDrain(lastSeconds: number, happens: () => Promise<unknown>): Promise<void> {
+    let ranOnMs = 0
+    for (let round = 1; round <= 2 && ranOnMs <= PROPAGATION_MS; round++) {
+      await using going = await watchGoing(cluster)
+      await expectNoneCut(lastSeconds * round, happens)
+      ranOnMs = going.firstMs === undefined ? 0 : Date.now() - going.firstMs
+      await untilSettled(cluster)
+    }
+    expect(ranOnMs).toBeGreaterThan(PROPAGATION_MS)
   }
 
   it('is ready as synth wrote it, in a namespace that enforces the restricted standard', async () => {
@@ -86,12 +97,15 @@ describe.skipIf(isSkipped('running'))('a region on real nodes', () => {
       const { streams } = await openThroughTraefik(cluster, region, { key: 'sk-of-nobody', count: 1, tokens: 5 }).ended
       return streams[0]?.failure ?? ''
     }
-    // the first request of all: the controller may still be reading the Ingress
-    const answer = async () => {
-      const failure = await ask()
-      return !failure.includes('404: 404 page not found') && failure
+    // the first request of all: the node's port, the Ingress and its certificate may be read a moment after the pods are ready
+    let failure = ''
+    const isAnswered = async () => {
+      failure = await ask()
+      return failure === '' || failure.includes('401: ')
     }
-    expect(await eventually('Traefik has a route', answer, { state: () => describePods(cluster) })).toContain('401')
+    const state = async () => `${failure}\n${await describePods(cluster)}`
+    await eventually('a gateway answers', isAnswered, { withinMs: 120_000, state })
+    expect(failure).toContain('401: ')
   })
 
   it.each([
@@ -140,44 +154,38 @@ describe.skipIf(isSkipped('running'))('a region on real nodes', () => {
   it('tells the gateway of an engine that comes or goes within a second of its EndpointSlice', async () => {
     const scale = (replicas: number) => () =>
       cluster.plane.kubectl.run(['--namespace', NAMESPACE, 'scale', `deployment/${ENGINE}`, `--replicas=${replicas}`])
-    // a machine that is busy with something else only ever delays: one quiet round of some is enough
-    const rounds: { comesMs: number; goesMs: number }[] = []
+    // a machine that is busy with something else only ever delays: of some rounds the quickest is what counts
+    const [comesMs, goesMs]: [number[], number[]] = [[], []]
     do {
-      const comesMs = await noticeEngines(cluster, 2, scale(2))
-      rounds.push({ comesMs, goesMs: await noticeEngines(cluster, 1, scale(1)) })
-    } while (rounds.length < ROUNDS && rounds.every(({ comesMs, goesMs }) => Math.max(comesMs, goesMs) >= 1000))
-    report(`an EndpointSlice is known at the gateways after: ${JSON.stringify(rounds)}`)
-    expect(rounds.at(-1)?.comesMs).toBeLessThan(1000)
-    expect(rounds.at(-1)?.goesMs).toBeLessThan(1000)
+      comesMs.push(await noticeEngines(cluster, 2, scale(2)))
+      goesMs.push(await noticeEngines(cluster, 1, scale(1)))
+    } while (comesMs.length < ROUNDS && Math.max(Math.min(...comesMs), Math.min(...goesMs)) >= 1000)
+    report(`an EndpointSlice is known at the gateways after: ${JSON.stringify({ comesMs, goesMs })}`)
+    expect(Math.min(...comesMs)).toBeLessThan(1000)
+    expect(Math.min(...goesMs)).toBeLessThan(1000)
     await untilSettled(cluster)
   })
 
   it('cuts no stream when the gateway is rolled', async () => {
-    const drainedMs = await expectNoneCut(45, async () => {
+    await expectNoneCutByDrain(45, async () => {
       await rollout('restart', 'deployment/gateway')
       await rollout('status', 'deployment/gateway', '--timeout=180s')
     })
-    expect(drainedMs).toBeGreaterThan(PROPAGATION_MS)
-    await untilSettled(cluster)
-  })
+  }, 600_000)
 
   it('cuts no stream when the engines are rolled', async () => {
-    const drainedMs = await expectNoneCut(55, async () => {
+    await expectNoneCutByDrain(55, async () => {
       const engines = OBJECTS.filter(({ kind, metadata }) => kind === 'Deployment' && metadata.name !== 'gateway')
       for (const { metadata } of engines) await rollout('restart', `deployment/${metadata.name}`)
       await rollout('status', `deployment/${ENGINE}`, '--timeout=180s')
     })
-    expect(drainedMs).toBeGreaterThan(PROPAGATION_MS)
-    await untilSettled(cluster)
-  })
+  }, 600_000)
 
   it('cuts no stream when an engine is deleted', async () => {
     const pods = `app.kubernetes.io/instance=${ENGINE}`
     const remove = ['--namespace', NAMESPACE, 'delete', 'pods', '--selector', pods, '--wait=false']
-    const drainedMs = await expectNoneCut(40, () => cluster.plane.kubectl.run(remove))
-    expect(drainedMs).toBeGreaterThan(PROPAGATION_MS)
-    await untilSettled(cluster)
-  })
+    await expectNoneCutByDrain(40, () => cluster.plane.kubectl.run(remove))
+  }, 600_000)
 
   it('cuts no stream when the API server is restarted', async () => {
     await expectNoneCut(30, () => cluster.plane.restartApiServer())

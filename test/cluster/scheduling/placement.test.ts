@@ -111,9 +111,14 @@ describe.skipIf(isSkipped('scheduling'))('a real scheduler', () => {
     for (const node of ['a10-zone-a-0', 'a10-zone-a-1']) {
       expect(pods.filter((pod) => pod.node === node).reduce((sum, { gpus }) => sum + gpus, 0)).toBe(2)
     }
-    const waiting = pods.find(({ ready }) => !ready)
-    const { status } = await kubectl.get('pod', waiting?.name ?? '', '-none-zone')
-    expect(status.conditions[0].message).toContain('2 Insufficient nvidia.com/gpu')
+    const waiting = pods.find(({ ready }) => !ready)?.name ?? ''
+    // the scheduler may not have come to it yet when the others are ready
+    const message = await eventually('the scheduler says why', async () => {
+      const { status } = await kubectl.get('pod', waiting, '-none-zone')
+      const told = status.conditions?.find(({ type }: KubernetesObject) => type === 'PodScheduled')
+      return told?.message as string | undefined
+    })
+    expect(message).toContain('2 Insufficient nvidia.com/gpu')
   })
 
   it('evicts what counts less where a placement has a priority, and gives the engine its GPU', async () => {

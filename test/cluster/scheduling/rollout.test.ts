@@ -4,7 +4,7 @@ import type { StackInput } from '../../../infra/schema.ts'
 import { model, placement, region, stackOf } from '../../infra/stacks.ts'
 import type { Kubectl, KubernetesObject } from '../harness/kubectl.ts'
 import { eventually } from '../harness/processes.ts'
-import { countReady, watchObjects } from '../harness/watch.ts'
+import { countReady, countTogether, watchObjects } from '../harness/watch.ts'
 import { isSkipped } from '../tiers.ts'
 import { type Cluster, CPU_NODES, L40S_NODES, startCluster, ZONES } from './cluster.ts'
 import { apply, objectsOf, podsOf, skewOf, waitForReady } from './regions.ts'
@@ -63,9 +63,11 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
   const imagesOf = async (labels: string) =>
     new Set((await podsOf(kubectl, NAMESPACE, labels)).filter(({ ending }) => !ending).map(({ image }) => image))
 
-  /** Goes from one stack to the next, with every engine and gateway ready in between. */
+  /** Goes from one stack to the next, with every engine and gateway ready in between, and all of them of the next one. */
   const settle = async (stack: StackInput, count: number) => {
     await applyStack(stack)
+    await finish('gateway')
+    await finish('engine-llama')
     await waitForReady(kubectl, NAMESPACE, GATEWAY, 3)
     await waitForReady(kubectl, NAMESPACE, ENGINE, count)
   }
@@ -125,6 +127,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
     await applyStack(stackAt({ replicas: FULL }, { engine: '0.31.1' }))
     await finish('engine-llama')
     const pods = await waitForReady(kubectl, NAMESPACE, ENGINE, FULL)
+    await ready.seen(FULL - 1)
     expect(ready.fewest).toBe(FULL - 1)
     expect(new Set(pods.map(({ image }) => image))).toEqual(new Set([engineImage('0.31.1')]))
     expect(skewOf(pods, 'zone', ZONES)).toBe(0)
@@ -141,6 +144,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
     await applyStack(stackAt({ replicas: 3 }))
     await finish('engine-llama')
     await waitForReady(kubectl, NAMESPACE, ENGINE, 3)
+    await ready.seen(2)
     expect(ready.fewest).toBe(2)
     expect(await imagesOf(ENGINE)).toEqual(new Set([engineImage('0.31.0')]))
   })
@@ -148,10 +152,12 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
   it('by surge of a single engine has the new one ready before the old one goes, on a spare GPU', async () => {
     await settle(stackAt({ replicas: 1 }), 1)
     await using ready = await countReady(kubectl, NAMESPACE, 'engine-llama', 1)
+    await using together = await countTogether(kubectl, NAMESPACE, ENGINE)
     await applyStack(stackAt({ replicas: 1 }, { engine: '0.31.1' }))
     await finish('engine-llama')
     await waitForReady(kubectl, NAMESPACE, ENGINE, 1)
-    expect([ready.fewest, ready.most]).toEqual([1, 2])
+    await eventually('both have been ready', () => together.most > 1)
+    expect([ready.fewest, together.most]).toEqual([1, 2])
     expect(await imagesOf(ENGINE)).toEqual(new Set([engineImage('0.31.1')]))
   })
 
@@ -176,6 +182,7 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
     await applyStack(stackAt({ ...full, replicas: FULL - 1 }, { engine: '0.31.2' }))
     await finish('engine-llama')
     await waitForReady(kubectl, NAMESPACE, ENGINE, FULL - 1)
+    await ready.seen(FULL - 1)
     expect(ready.fewest).toBe(FULL - 1)
   })
 
@@ -192,8 +199,10 @@ describe.skipIf(isSkipped('scheduling'))('a rollout', () => {
     await applyStack(stackAt(recreate, { engine: '0.31.1' }))
     await finish('engine-llama')
     await waitForReady(kubectl, NAMESPACE, ENGINE, 1)
-    expect(ready.fewest).toBe(0)
+    await ready.seen(0)
+    const images = () => [...pods.objects.values()].map(({ spec }) => spec.containers[0].image)
+    await eventually('the new engine is seen', () => images().includes(engineImage('0.31.1')))
+    expect(images()).toEqual([engineImage('0.31.1')])
     expect(together).toBe(1)
-    expect([...pods.objects.values()].map(({ spec }) => spec.containers[0].image)).toEqual([engineImage('0.31.1')])
   })
 })

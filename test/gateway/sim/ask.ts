@@ -90,10 +90,9 @@ export const textOf = (text: string, index = 0): string =>
     .join('')
 
 export async function until(what: string, condition: () => boolean): Promise<void> {
-  for (const end = performance.now() + 3_000; performance.now() < end; await new Promise((go) => setTimeout(go, 2))) {
-    if (condition()) return
+  for (const end = performance.now() + 10_000; !condition(); await new Promise((go) => setTimeout(go, 2))) {
+    if (performance.now() > end) throw new Error(`did not come: ${what}`)
   }
-  throw new Error(`did not come: ${what}`)
 }
 
 export const isRefused = (engine: SimEngine): Promise<boolean> =>

@@ -20,12 +20,13 @@ describe('a client that leaves', () => {
     const leftAtMs = performance.now()
     left.leave()
     await until('it is noticed', () => engine.stats.aborted === aborted + 1)
+    const noticedAtMs = performance.now()
     await isFree()
     const generated = engine.stats.generatedTokens
     const { requestId, atMs, tokensAfter } = engine.stats.aborts.at(-1) ?? { requestId: '', atMs: 0, tokensAfter: 9 }
     expect(requestId).toBe('leaver')
-    expect(atMs - leftAtMs).toBeGreaterThanOrEqual(0)
-    expect(atMs - leftAtMs).toBeLessThan(500)
+    expect(atMs).toBeGreaterThanOrEqual(leftAtMs)
+    expect(atMs).toBeLessThanOrEqual(noticedAtMs)
     expect(tokensAfter).toBeLessThanOrEqual(1)
     expect(engine.stats.tokensAfterAbort - after).toBe(tokensAfter)
     await new Promise((go) => setTimeout(go, 30))

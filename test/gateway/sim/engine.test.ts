@@ -1,6 +1,7 @@
+import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../../gateway/sim/engine.ts'
-import { ask, askJson, askStream, chunksOf, eventsOf, INSTANT, MODEL, start, textOf } from './ask.ts'
+import { ask, askJson, askStream, chunksOf, eventsOf, INSTANT, MODEL, open, start, textOf } from './ask.ts'
 
 let engine: SimEngine
 beforeAll(async () => {
@@ -34,12 +35,13 @@ describe('a streamed chat', () => {
   })
 
   it('has its head at once, and nothing of its body before the prefill is done', async () => {
+    await using never = await start({ pace: { ...INSTANT, prefillOverheadMs: 600_000 } })
+    const waiting = open(never, { body: { ...four, stream: true } })
+    expect((await waiting.head).statusCode).toBe(200)
+    waiting.leave()
     await using slow = await start({ pace: { ...INSTANT, prefillOverheadMs: 400 } })
     const from = performance.now()
-    const response = await ask(slow, { body: { ...four, stream: true } })
-    const headMs = performance.now() - from
-    await response.text()
-    expect(headMs).toBeLessThan(300)
+    await once(await open(slow, { body: { ...four, stream: true } }).head, 'data')
     expect(performance.now() - from).toBeGreaterThan(395)
   })
 

@@ -142,7 +142,7 @@ describe('keep-alive comments', () => {
     const text = await askStream(
       quiet,
       { max_tokens: 4, ignore_eos: true },
-      { headers: { 'x-sluice-sim-fault': 'stall:0:80' } }
+      { headers: { 'x-sluice-sim-fault': 'stall:0:600' } }
     )
     expect(text.startsWith(': keep-alive\n\n: keep-alive\n\n')).toBe(true)
     expect(text.replaceAll(': keep-alive\n\n', '')).toMatch(/^(data: .+\n\n)+$/)

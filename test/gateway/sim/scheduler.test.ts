@@ -1,7 +1,16 @@
+import { once } from 'node:events'
+import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { ask, askStream, chunksOf, INSTANT, jsonOf, open, QUICK, readAll, start, textOf, until } from './ask.ts'
 
 const long = { max_tokens: 20_000, ignore_eos: true, stream: true }
+
+/** A busy machine only ever delays: of some tries the quickest is what counts. */
+async function quickest(run: () => Promise<number>, enoughMs: number): Promise<number> {
+  let bestMs = await run()
+  for (let tries = 1; tries < 8 && bestMs > enoughMs; tries++) bestMs = Math.min(bestMs, await run())
+  return bestMs
+}
 
 describe('continuous batching', () => {
   it('runs as many sequences as it may, and lets the next ones wait their turn', async () => {
@@ -26,19 +35,19 @@ describe('continuous batching', () => {
   })
 
   it('gives all sequences of a batch their token in the same step', async () => {
-    await using engine = await start({ pace: { ...QUICK, interTokenMs: 25 } })
-    const arrivals: number[][] = await Promise.all(
-      [1, 2].map(async (seed) => {
-        const response = await open(engine, { body: { stream: true, max_tokens: 6, ignore_eos: true, seed } }).head
-        const times: number[] = []
-        for await (const _ of response) times.push(performance.now())
-        return times
-      })
-    )
-    const [first = [], second = []] = arrivals
-    for (const at of first.slice(2, 5)) {
-      expect(Math.min(...second.map((other) => Math.abs(other - at)))).toBeLessThan(10)
+    await using engine = await start({ pace: { ...QUICK, interTokenMs: 5 } })
+    const opens = [1, 2].map((seed) => open(engine, { body: { ...long, seed } }))
+    // the first words of each: from then on both are in every step
+    await Promise.all(opens.map(async ({ head }) => once(await head, 'data')))
+    const from = engine.stats.generatedTokens
+    const grown = new Set<number>()
+    for (let tokens = 0; tokens < 40; tokens = engine.stats.generatedTokens - from) {
+      grown.add(tokens)
+      await turn()
     }
+    expect(grown.size).toBeGreaterThan(1)
+    expect([...grown].filter((tokens) => tokens % 2 !== 0)).toEqual([])
+    for (const { leave } of opens) leave()
   })
 
   it('takes longer for a token the more run, and prefills prompts by their length', async () => {
@@ -48,18 +57,18 @@ describe('continuous batching', () => {
       await Promise.all(Array.from({ length: count }, () => askStream(engine, { max_tokens: 8, ignore_eos: true })))
       return performance.now() - from
     }
-    await take(1)
-    const alone = await take(1)
+    const alone = await quickest(() => take(1), 150)
     expect(await take(8)).toBeGreaterThan(alone * 1.8)
 
     await using slow = await start({ pace: { ...QUICK, prefillPerTokenMs: 5 } })
-    const from = performance.now()
-    await ask(slow, { path: '/v1/completions', body: { prompt: Array(80).fill(7), max_tokens: 1 } })
-    expect(performance.now() - from).toBeGreaterThan(390)
-    const again = performance.now()
-    await ask(slow, { path: '/v1/completions', body: { prompt: Array(80).fill(7), max_tokens: 1 } })
+    const prefill = async () => {
+      const from = performance.now()
+      await ask(slow, { path: '/v1/completions', body: { prompt: Array(80).fill(7), max_tokens: 1 } })
+      return performance.now() - from
+    }
+    expect(await prefill()).toBeGreaterThan(390)
     // the prefix cache knows 64 of the 80 tokens now
-    expect(performance.now() - again).toBeLessThan(300)
+    expect(await quickest(prefill, 299)).toBeLessThan(300)
   })
 })
 

@@ -27,9 +27,9 @@ describe('a shutdown', () => {
   })
 
   it('lets running requests finish within the time it was given, and answers new ones with an abort', async () => {
-    await using engine = await start({ pace: SLOW, shutdownTimeoutMs: 3_000 })
-    // a second, in which the engine is asked twice
-    const running = await open(engine, { body: { ...stream, max_tokens: 100 } }).head
+    await using engine = await start({ pace: SLOW, shutdownTimeoutMs: 60_000 })
+    // two seconds and more, in which the engine is asked twice
+    const running = await open(engine, { body: { ...stream, max_tokens: 200 } }).head
     const closed = engine.shutdown()
     const late = await askStream(engine, { ignore_eos: true })
     expect(chunksOf(late).map(({ choices }) => choices[0].finish_reason)).toEqual([null, 'abort'])

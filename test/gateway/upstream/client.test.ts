@@ -10,7 +10,7 @@ const clients: ReturnType<typeof createClient>[] = []
 afterEach(() => Promise.all(clients.splice(0).map((client) => client.destroy())))
 
 function create() {
-  const client = createClient({ connectMs: 500, poolIdleMs: 5_000 })
+  const client = createClient({ connectMs: 5_000, poolIdleMs: 5_000 })
   clients.push(client)
   return client
 }

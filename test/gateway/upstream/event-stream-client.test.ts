@@ -13,7 +13,7 @@ afterEach(() => {
 
 function create(fallBack: (handler: EngineHandler) => void = () => {}, poolIdleMs = 5_000) {
   const client = createEventStreamClient(
-    { connectMs: 500, poolIdleMs },
+    { connectMs: 5_000, poolIdleMs },
     { fallBack: (_lease, _call, handler) => fallBack(handler) }
   )
   clients.push(client)
@@ -22,6 +22,11 @@ function create(fallBack: (handler: EngineHandler) => void = () => {}, poolIdleM
 
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
 const chunkOf = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`
+
+/** What the other end of a connection has sent is in this process already: it is read by then. */
+async function untilRead(): Promise<void> {
+  for (let turns = 0; turns < 3; turns++) await turn()
+}
 
 describe('a connection', () => {
   it('that is used many times listens no more than at first', async () => {
@@ -76,17 +81,21 @@ describe('a connection', () => {
   })
 
   it('that its engine closed is not used again', async () => {
+    let closed = Promise.withResolvers<void>()
     await using engine = await serveEngine((response) => {
+      response.socket?.once('close', closed.resolve)
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       response.end('data: {}\n\n', () => setImmediate(() => response.socket?.destroy()))
     })
     const client = create()
     const overs: string[] = []
     for (let i = 0; i < 3; i++) {
+      closed = Promise.withResolvers()
       const handler = new RecordingHandler()
       client.open(leaseOf(engine.origin), fakeCall(), handler)
       overs.push(await handler.over)
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await closed.promise
+      await untilRead()
     }
     expect(overs).toEqual(['end', 'end', 'end'])
   })
@@ -125,16 +134,18 @@ describe('an answer that is not read here', () => {
   })
 
   it('is none of those that an engine sends on an idle connection', async () => {
+    let giveUp = async () => {}
     await using engine = await serveBytes((socket) => {
       socket.write(`${HEAD}${chunkOf('hello')}0\r\n\r\n`)
-      setTimeout(() => socket.write('HTTP/1.1 408 Request Timeout\r\n\r\n'), 10)
+      giveUp = () => new Promise((sent) => socket.write('HTTP/1.1 408 Request Timeout\r\n\r\n', () => sent()))
     })
     const client = create(() => expect.unreachable('went another way'))
     for (let i = 0; i < 2; i++) {
       const handler = new RecordingHandler()
       client.open(leaseOf(engine.origin), fakeCall(), handler)
       expect(await handler.over).toBe('end')
-      await sleep(50)
+      await giveUp()
+      await untilRead()
     }
   })
 })
