@@ -101,8 +101,10 @@ export interface Endpoint {
 /** The right to use one engine until disposed, whatever happened. */
 export interface Lease extends Disposable {
   readonly endpoint: Endpoint
-  /** Tells how the engine did, `full` being its refusal of one request too many; a client that left says nothing. */
-  report(result: 'ok' | 'failed' | 'full'): void
+  /** Tells how the engine did; a client that left says nothing. */
+  report(result: 'ok' | 'failed'): void
+  /** Tells that the engine refused the request, which takes so many places there, as too many. */
+  reportFull(places: number): void
 }
 
 /** How one request ended. `error` says whose it was and whether another engine may be tried. */

@@ -51,7 +51,7 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
         tried.push(lease.endpoint.id)
         meter.attempt(lease.endpoint.id)
         outcome = await relay((handler) => deps.open(lease, call, handler), call, sink, watch, meter)
-        judge(lease, outcome)
+        judge(lease, outcome, call)
         if (!isFull(outcome)) failed.push(lease.endpoint.id)
       } while (mayAskAgain(outcome, call, watch))
       if (tried.length === failed.length || !isFull(outcome) || !mayAskAgain(outcome, call, watch)) break
@@ -78,13 +78,14 @@ function finish(outcome: Outcome, call: Call, sink: Sink, meter: Meter, deps: Ex
 function standAgain(call: Call, watch: Watch, meter: Meter, { queue, now }: ExchangeDeps): Slot | Promise<Slot> {
   watch.enter('queued')
   meter.queued()
-  return queue.readmit(call, watch, now() - call.acceptedAtMs)
+  // the engines that refused it may have room for others, and would be asked again at once
+  return queue.readmit(call, watch, now() - call.acceptedAtMs, call.choices > 1)
 }
 
 /** Tells how the engine did, where this says anything of it. */
-function judge(lease: Lease, outcome: Outcome): void {
+function judge(lease: Lease, outcome: Outcome, { choices }: Call): void {
   if (outcome.kind === 'complete') lease.report('ok')
-  else if (isFull(outcome)) lease.report('full')
+  else if (isFull(outcome)) lease.reportFull(choices)
   else if (outcome.kind === 'error' && outcome.engineFault) lease.report('failed')
 }
 

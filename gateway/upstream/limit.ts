@@ -9,8 +9,8 @@ const STEP_MS = 500
 export interface Limit {
   /** How many requests the engine gets at once, as things are now. */
   readonly maxActive: number
-  /** The engine has refused a request while it had `others` from here. */
-  lower(others: number): void
+  /** The engine has refused a request, which shows that it takes no more than `atMost` from here. */
+  lower(atMost: number): void
   /** Stops to grow. */
   stop(): void
 }
@@ -34,9 +34,11 @@ export function createLimit(most: number, onGrow: () => void): Limit {
     get maxActive() {
       return maxActive
     },
-    lower(others) {
+    lower(atMost) {
+      // what says nothing new must not slow down the growth
+      if (atMost >= maxActive) return
       stop()
-      maxActive = Math.min(maxActive, others)
+      maxActive = atMost
       growLater(1)
     },
     stop

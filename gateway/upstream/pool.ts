@@ -91,10 +91,14 @@ class EngineLease implements Lease {
     return this.#engine.endpoint
   }
 
-  report(result: 'ok' | 'failed' | 'full'): void {
-    const { breaker, limit, inFlight } = this.#engine
-    if (result === 'full') limit.lower(inFlight - 1)
-    else breaker.report(result)
+  report(result: 'ok' | 'failed'): void {
+    this.#engine.breaker.report(result)
+  }
+
+  /** An engine that has not eight places for one request may well have seven for others. */
+  reportFull(places: number): void {
+    const others = this.#engine.inFlight - 1
+    this.#engine.limit.lower(others + places - 1)
   }
 
   [Symbol.dispose](): void {

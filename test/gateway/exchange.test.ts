@@ -36,9 +36,8 @@ const inTurn = (...behaviours: Behaviour[]): Behaviour => {
 }
 
 /** Runs a call over engines a, b, c, … that behave as told. */
-function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempts = 3) {
+function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempts = 3, call = fakeCall()) {
   const asked: string[] = []
-  const call = fakeCall()
   /** The body that each engine got. */
   const bodies: string[] = []
   const records: RequestRecord[] = []
@@ -93,7 +92,8 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
     watches.size
   ]
   const queued = () => queue.snapshot()[0]?.queued
-  return { outcome, sink, call, asked, bodies, records, faults, held, watches, queued, clock }
+  const maxActive = () => pool.snapshot().map((engine) => engine.maxActive)
+  return { outcome, sink, call, asked, bodies, records, faults, held, watches, queued, clock, maxActive }
 }
 
 /** Lets the request come as far as it comes by itself. */
@@ -216,6 +216,20 @@ describe('a request that every engine refuses as one too many', () => {
       counts.push(asked.length)
     }
     expect(counts).toEqual([1, 1, 2, 2, 3])
+    sink.leave()
+    await outcome
+  })
+
+  it('keeps the engine from nobody with its many answers, and asks no more often', async () => {
+    const { asked, sink, outcome, maxActive } = run([isFull], new FakeSink(), 3, fakeCall({ choices: 9 }))
+    await settle()
+    const counts = [asked.length]
+    for (const ms of [499, 1, 499, 1]) {
+      await vi.advanceTimersByTimeAsync(ms)
+      await settle()
+      counts.push(asked.length)
+    }
+    expect([counts, maxActive()]).toEqual([[1, 1, 2, 2, 3], [8]])
     sink.leave()
     await outcome
   })
