@@ -33,6 +33,8 @@ export interface Call {
   readonly maxTokens: number | undefined
   /** How many answers the request generates: `n` times the number of prompts. */
   readonly choices: number
+  /** How many requests it is to the engine, which counts each answer that it generates and each input that it computes. */
+  readonly places: number
   /** The client did not ask for the usage that Sluice asked the engine for: its chunk goes no further. */
   readonly hidesUsage: boolean
   /** The client wants a last comment with the figures of its stream. */
@@ -103,7 +105,7 @@ export interface Lease extends Disposable {
   readonly endpoint: Endpoint
   /** Tells how the engine did; a client that left says nothing. */
   report(result: 'ok' | 'failed'): void
-  /** Tells that the engine refused the request, which takes so many places there, as too many. */
+  /** Tells that the engine refused the call as too many, which takes so many places there. */
   reportFull(places: number): void
 }
 

@@ -79,13 +79,13 @@ function standAgain(call: Call, watch: Watch, meter: Meter, { queue, now }: Exch
   watch.enter('queued')
   meter.queued()
   // the engines that refused it may have room for others, and would be asked again at once
-  return queue.readmit(call, watch, now() - call.acceptedAtMs, call.choices > 1)
+  return queue.readmit(call, watch, now() - call.acceptedAtMs, call.places > 1)
 }
 
 /** Tells how the engine did, where this says anything of it. */
-function judge(lease: Lease, outcome: Outcome, { choices }: Call): void {
+function judge(lease: Lease, outcome: Outcome, { places }: Call): void {
   if (outcome.kind === 'complete') lease.report('ok')
-  else if (isFull(outcome)) lease.reportFull(choices)
+  else if (isFull(outcome)) lease.reportFull(places)
   else if (outcome.kind === 'error' && outcome.engineFault) lease.report('failed')
 }
 

@@ -220,8 +220,8 @@ describe('a request that every engine refuses as one too many', () => {
     await outcome
   })
 
-  it('keeps the engine from nobody with its many answers, and asks no more often', async () => {
-    const { asked, sink, outcome, maxActive } = run([isFull], new FakeSink(), 3, fakeCall({ choices: 9 }))
+  it('keeps the engine from nobody with the many places that it takes, and asks no more often', async () => {
+    const { asked, sink, outcome, maxActive } = run([isFull], new FakeSink(), 3, fakeCall({ places: 9 }))
     await settle()
     const counts = [asked.length]
     for (const ms of [499, 1, 499, 1]) {
