@@ -11,7 +11,7 @@ export interface Limit {
   readonly maxActive: number
   /** The engine has refused a request, which shows that it takes no more than `atMost` from here. */
   lower(atMost: number): void
-  /** Stops to grow. */
+  /** Grows no more, whatever comes. */
   stop(): void
 }
 
@@ -22,14 +22,15 @@ export interface Limit {
 export function createLimit(most: number, onGrow: () => void): Limit {
   let maxActive = most
   let timer: NodeJS.Timeout | undefined
+  let isStopped = false
   const growLater = (by: number) => {
+    if (isStopped) return
     timer = setTimeout(() => {
       maxActive = Math.min(most, maxActive + by)
       if (maxActive < most) growLater(by * 2)
       onGrow()
     }, STEP_MS).unref()
   }
-  const stop = () => clearTimeout(timer)
   return {
     get maxActive() {
       return maxActive
@@ -37,10 +38,13 @@ export function createLimit(most: number, onGrow: () => void): Limit {
     lower(atMost) {
       // what says nothing new must not slow down the growth
       if (atMost >= maxActive) return
-      stop()
+      clearTimeout(timer)
       maxActive = atMost
       growLater(1)
     },
-    stop
+    stop() {
+      isStopped = true
+      clearTimeout(timer)
+    }
   }
 }
