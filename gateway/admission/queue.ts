@@ -91,10 +91,11 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
       const line = lines.get(deps.poolOf(call.model))
       if (line === undefined) return refused('no_engine')
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
+      const leftMs = line.limits.queueMs - waitedMs
+      if (leftMs <= 0) return refused('queue_timeout')
       if (!pauses && line.returned.size === 0 && isFree(line)) return new HeldSlot(line, pump)
       // it was let in once, and its place may be taken: it waits all the same, where anybody may
-      const leftMs = line.limits.maxQueued === 0 ? 0 : line.limits.queueMs - waitedMs
-      if (leftMs <= 0) return refused('queue_timeout')
+      if (line.limits.maxQueued === 0) return refused('queue_timeout')
       return wait(line, pauses ? line.pausing : line.returned, leftMs, waiter, pump)
     },
     pump() {

@@ -269,6 +269,11 @@ describe('a request that engines refused as one too many', () => {
     expect([log, main()?.queued, vi.getTimerCount()]).toEqual([['1 client_gone', '2 queue_timeout'], 0, 0])
   })
 
+  it('is sent away once it has waited as long as it may, though there is room', async () => {
+    const { askAgain } = start(1)
+    expect(await refusalOf(askAgain(1, 1_000).slot)).toBe('queue_timeout')
+  })
+
   it('has its place though the line is full, and counts there', async () => {
     const { ask, askAgain, main } = start(1, { maxQueued: 1 })
     ask(1)
