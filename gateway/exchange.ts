@@ -89,7 +89,9 @@ function judge(lease: Lease, outcome: Outcome, { places }: Call): void {
   else if (outcome.kind === 'error' && outcome.engineFault) lease.report('failed')
 }
 
-const isFull = (outcome: Outcome | undefined) => outcome?.kind === 'error' && outcome.error.code === 'engine_overloaded'
+/** The engine took nothing of it: what says so in the middle of an answer is no refusal. */
+const isFull = (outcome: Outcome | undefined) =>
+  outcome?.kind === 'error' && outcome.retryable && outcome.error.code === 'engine_overloaded'
 
 const mayAskAgain = (outcome: Outcome | undefined, { body }: Call, watch: Watch) =>
   outcome?.kind === 'error' &&

@@ -23,6 +23,8 @@ const blames: Behaviour = (engine, handler) => {
   engine.says('{"message":"too long"}')
   handler.onEnd()
 }
+const breaksLateAsFull: Behaviour = (engine) =>
+  void engine.streams().says(ROLE(), TEXT('a'), ERROR_FRAME(503, 'too much'))
 const hangs: Behaviour = () => {}
 const isFull: Behaviour = (engine, handler) => {
   handler.onHead(503, {})
@@ -232,6 +234,12 @@ describe('a request that every engine refuses as one too many', () => {
     expect([counts, maxActive()]).toEqual([[1, 1, 2, 2, 3], [8]])
     sink.leave()
     await outcome
+  })
+
+  it('says nothing of an engine’s room once it has been answered in part', async () => {
+    const { outcome, asked, maxActive, sink } = run([breaksLateAsFull])
+    await outcome
+    expect([asked, sink.failure?.code, maxActive()]).toEqual([['a'], 'engine_overloaded', [8]])
   })
 
   it('is asked at once of engines that were more than it may try in a row', async () => {
