@@ -26,17 +26,18 @@ export interface ExchangeDeps {
 
 /**
  * Runs one request to its end; whatever happens, the reader is told and everything taken is given back. It asks one engine
- * after another until one answers, stands in line again where they are full, and asks none once a byte of an answer has
- * gone to the reader. It is one function because each that waits costs every open stream half a kilobyte.
+ * after another until one answers, stands in line again where one is full, and asks none once `maxAttempts` have failed or a
+ * byte of an answer has gone to the reader. It is one function because each that waits costs every open stream half a kilobyte.
  */
 export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Promise<Outcome> {
   const meter = new Meter(call, deps.now)
   let outcome: Outcome | undefined
-  const failed: string[] = []
+  let failures = 0
+  let [wasFull, hasFailed] = [false, false]
   try {
     using watch = deps.watches.start(call, sink)
     for (;;) {
-      const admitted = outcome === undefined ? deps.queue.admit(call, watch) : standAgain(call, watch, meter, deps)
+      const admitted = wasFull ? standAgain(call, watch, meter, hasFailed, deps) : deps.queue.admit(call, watch)
       // most need not wait, and waiting for nothing takes a while by itself
       using slot = admitted instanceof Promise ? await admitted : admitted
       if (slot.refused !== undefined) {
@@ -44,7 +45,8 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
         break
       }
       meter.admitted()
-      const tried = [...failed]
+      hasFailed = false
+      const tried: string[] = []
       do {
         using lease = tried.length < deps.maxAttempts ? deps.pool.lease(call.model, tried) : undefined
         if (lease === undefined) break
@@ -52,9 +54,13 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
         meter.attempt(lease.endpoint.id)
         outcome = await relay((handler) => deps.open(lease, call, handler), call, sink, watch, meter)
         judge(lease, outcome, call)
-        if (!isFull(outcome)) failed.push(lease.endpoint.id)
-      } while (mayAskAgain(outcome, call, watch))
-      if (tried.length === failed.length || !isFull(outcome) || !mayAskAgain(outcome, call, watch)) break
+        if (isFull(outcome)) wasFull = true
+        else {
+          failures++
+          hasFailed = true
+        }
+      } while (failures < deps.maxAttempts && mayAskAgain(outcome, call, watch))
+      if (!wasFull || failures >= deps.maxAttempts || !mayAskAgain(outcome, call, watch)) break
     }
     outcome ??= refuse(new GatewayError('no_engine'))
   } catch (cause) {
@@ -74,12 +80,20 @@ function finish(outcome: Outcome, call: Call, sink: Sink, meter: Meter, deps: Ex
   }
 }
 
-/** In line once more, before those that never had a turn, for what is left of the time that a request may wait. */
-function standAgain(call: Call, watch: Watch, meter: Meter, { queue, now }: ExchangeDeps): Slot | Promise<Slot> {
+/**
+ * In line once more, before those that never had a turn, for what is left of the time that a request may wait. There may be
+ * room at the engines that turned it away, for others or until their breakers open: it must not be asked there at once.
+ */
+function standAgain(
+  call: Call,
+  watch: Watch,
+  meter: Meter,
+  hasFailed: boolean,
+  { queue, now }: ExchangeDeps
+): Slot | Promise<Slot> {
   watch.enter('queued')
   meter.queued()
-  // the engines that refused it may have room for others, and would be asked again at once
-  return queue.readmit(call, watch, now() - call.acceptedAtMs, call.places > 1)
+  return queue.readmit(call, watch, now() - call.acceptedAtMs, hasFailed || call.places > 1)
 }
 
 /** Tells how the engine did, where this says anything of it. */

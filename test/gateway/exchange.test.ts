@@ -248,12 +248,31 @@ describe('a request that every engine refuses as one too many', () => {
   })
 
   it.each([
-    ['that failed first', [refusesConnection, isFull], 'engine_overloaded'],
-    ['that failed last', [isFull, refusesConnection], 'upstream_error']
-  ])('is not asked again of an engine %s', async (_which, behaviours, code) => {
-    const { outcome, asked, sink } = run(behaviours)
+    ['failed first', [inTurn(refusesConnection, hangs), inTurn(isFull, answers)], 'b'],
+    ['failed last', [inTurn(isFull, answers), inTurn(refusesConnection, hangs)], 'a']
+  ])('waits for it though another one %s, and asks neither again at once', async (_which, behaviours, full) => {
+    const { outcome, asked, queued, sink, maxActive } = run(behaviours, new FakeSink(), 4)
+    await settle()
+    const before = [[...asked], queued(), maxActive()[full === 'a' ? 0 : 1]]
+    await vi.advanceTimersByTimeAsync(500)
+    await settle()
+    expect([before, asked.length]).toEqual([[['a', 'b'], 1, 0], 3])
+    sink.leave()
     await outcome
-    expect([asked, sink.failure?.code]).toEqual([['a', 'b'], code])
+  })
+
+  it.each([
+    [[refusesConnection, inTurn(isFull, answers)], ['a', 'b', 'a', 'b'], 'complete'],
+    [[inTurn(isFull, answers), refusesConnection], ['a', 'b', 'a'], 'complete'],
+    [[refusesConnection, isFull], ['a', 'b', 'a', 'b', 'a'], 'error']
+  ])('is asked of failing engines as often as it may try one, over all its turns', async (behaviours, order, kind) => {
+    const { outcome, asked, held } = run(behaviours)
+    await settle()
+    for (let turn = 0; turn < 3; turn++) {
+      await vi.advanceTimersByTimeAsync(500)
+      await settle()
+    }
+    expect([asked, (await outcome).kind, held()]).toEqual([order, kind, [0, 0, 0]])
   })
 
   it('is told so once it has waited as long as it may', async () => {
