@@ -33,11 +33,12 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
   const meter = new Meter(call, deps.now)
   let outcome: Outcome | undefined
   let failures = 0
-  let [wasFull, hasFailed] = [false, false]
+  let wasFull = false
   try {
     using watch = deps.watches.start(call, sink)
     for (;;) {
-      const admitted = wasFull ? standAgain(call, watch, meter, hasFailed, deps) : deps.queue.admit(call, watch)
+      const isFirst = outcome === undefined
+      const admitted = isFirst ? deps.queue.admit(call, watch) : standAgain(call, watch, meter, failures > 0, deps)
       // most need not wait, and waiting for nothing takes a while by itself
       using slot = admitted instanceof Promise ? await admitted : admitted
       if (slot.refused !== undefined) {
@@ -45,7 +46,6 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
         break
       }
       meter.admitted()
-      hasFailed = false
       const tried: string[] = []
       do {
         using lease = tried.length < deps.maxAttempts ? deps.pool.lease(call.model, tried) : undefined
@@ -55,12 +55,10 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
         outcome = await relay((handler) => deps.open(lease, call, handler), call, sink, watch, meter)
         judge(lease, outcome, call)
         if (isFull(outcome)) wasFull = true
-        else {
-          failures++
-          hasFailed = true
-        }
+        else failures++
       } while (failures < deps.maxAttempts && mayAskAgain(outcome, call, watch))
-      if (!wasFull || failures >= deps.maxAttempts || !mayAskAgain(outcome, call, watch)) break
+      if (failures >= deps.maxAttempts || !mayAskAgain(outcome, call, watch)) break
+      if (!wasFull && !deps.pool.hasOther(call.model, tried)) break
     }
     outcome ??= refuse(new GatewayError('no_engine'))
   } catch (cause) {

@@ -30,6 +30,8 @@ export interface EngineState {
 export interface Pool {
   /** Leases the best engine for `model` that is not in `tried`; undefined when there is none. */
   lease(model: string, tried: readonly string[]): Lease | undefined
+  /** Whether there is a healthy engine for `model` that is not in `tried`, be it full. */
+  hasOther(model: string, tried: readonly string[]): boolean
   /** Replaces the engines of a pool. One that went takes no new request, and its open ones run on. */
   setEndpoints(pool: string, endpoints: readonly Endpoint[]): void
   /** How many engines of a pool are healthy. */
@@ -138,6 +140,7 @@ export function createPool(deps: PoolDeps): Pool {
       const engine = pickEngine(enginesOf(pool), tried, deps.random)
       return engine && new EngineLease(engine, totals)
     },
+    hasOther: (model, tried) => enginesOf(deps.poolOf(model)).some(({ id, healthy }) => healthy && !tried.includes(id)),
     setEndpoints(pool, endpoints) {
       const before = new Map(enginesOf(pool).map((engine) => [engine.id, engine]))
       const after = new Map(endpoints.map((endpoint) => [endpoint.id, before.get(endpoint.id) ?? add(endpoint)]))

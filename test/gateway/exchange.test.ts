@@ -1,7 +1,7 @@
 // One request from admission to outcome over fake engines: what is retried, what is given back, what is recorded.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createQueue } from '../../gateway/admission/queue.ts'
-import type { EngineHandler, RequestRecord } from '../../gateway/call.ts'
+import type { EngineHandler, Lease, RequestRecord } from '../../gateway/call.ts'
 import { GatewayError } from '../../gateway/errors.ts'
 import { exchange } from '../../gateway/exchange.ts'
 import { createWatches } from '../../gateway/stream/watch.ts'
@@ -95,7 +95,7 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
   ]
   const queued = () => queue.snapshot()[0]?.queued
   const maxActive = () => pool.snapshot().map((engine) => engine.maxActive)
-  return { outcome, sink, call, asked, bodies, records, faults, held, watches, queued, clock, maxActive }
+  return { outcome, sink, call, asked, bodies, records, faults, held, watches, queued, clock, maxActive, pool }
 }
 
 /** Lets the request come as far as it comes by itself. */
@@ -234,6 +234,20 @@ describe('a request that every engine refuses as one too many', () => {
     expect([counts, maxActive()]).toEqual([[1, 1, 2, 2, 3], [8]])
     sink.leave()
     await outcome
+  })
+
+  it('waits as well for one that is full of others when it fails', async () => {
+    const others: (Lease | undefined)[] = []
+    const failsWhileOthersFillB: Behaviour = (_engine, handler) => {
+      for (let i = 0; i < 8; i++) others.push(started.pool.lease('m', ['a']))
+      handler.onError(new Error('ECONNRESET'))
+    }
+    const started = run([inTurn(failsWhileOthersFillB, refusesConnection), answers])
+    await settle()
+    const waiting = [...started.asked, started.queued()]
+    for (const lease of others) lease?.[Symbol.dispose]()
+    await vi.advanceTimersByTimeAsync(500)
+    expect([waiting, await started.outcome, started.asked]).toEqual([['a', 1], { kind: 'complete' }, ['a', 'a', 'b']])
   })
 
   it('says nothing of an engine’s room once it has been answered in part', async () => {

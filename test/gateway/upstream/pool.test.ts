@@ -151,6 +151,16 @@ describe('an engine that goes', () => {
   })
 })
 
+describe('another engine', () => {
+  it('is a healthy one that was not tried, be it full', () => {
+    const { pool, mark } = start()
+    for (let i = 0; i < 100; i++) pool.lease('m', ['a'])
+    const all = [pool.hasOther('m', ['a']), pool.hasOther('m', ['a', 'b'])]
+    mark('b', false)
+    expect([...all, pool.hasOther('m', ['a'])]).toEqual([true, false, false])
+  })
+})
+
 describe('an engine that refused one too many', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
