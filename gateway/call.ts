@@ -151,9 +151,9 @@ export interface RequestRecord {
   readonly outcome: Outcome
   /** The engine that was asked last; undefined when none was. */
   readonly endpoint: string | undefined
-  /** How many engines were asked. */
+  /** How often an engine was asked; the same one may be asked again once it has room. */
   readonly attempts: number
-  /** From acceptance until an engine was free. */
+  /** From acceptance until an engine was free, the last time that it had to wait for one. */
   readonly queuedMs: number
   /** From acceptance until the first output; undefined without a streamed token. */
   readonly ttftMs: number | undefined
