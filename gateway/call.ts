@@ -33,6 +33,8 @@ export interface Call {
   readonly maxTokens: number | undefined
   /** How many answers the request generates: `n` times the number of prompts. */
   readonly choices: number
+  /** How many requests it is to the engine, which counts each answer that it generates and each input that it computes. */
+  readonly places: number
   /** The client did not ask for the usage that Sluice asked the engine for: its chunk goes no further. */
   readonly hidesUsage: boolean
   /** The client wants a last comment with the figures of its stream. */
@@ -101,8 +103,10 @@ export interface Endpoint {
 /** The right to use one engine until disposed, whatever happened. */
 export interface Lease extends Disposable {
   readonly endpoint: Endpoint
-  /** Tells how the engine did, `full` being its refusal of one request too many; a client that left says nothing. */
-  report(result: 'ok' | 'failed' | 'full'): void
+  /** Tells how the engine did; a client that left says nothing. */
+  report(result: 'ok' | 'failed'): void
+  /** Tells that the engine refused the call as too many, which takes so many places there. */
+  reportFull(places: number): void
 }
 
 /** How one request ended. `error` says whose it was and whether another engine may be tried. */
@@ -147,9 +151,9 @@ export interface RequestRecord {
   readonly outcome: Outcome
   /** The engine that was asked last; undefined when none was. */
   readonly endpoint: string | undefined
-  /** How many engines were asked. */
+  /** How often an engine was asked; the same one may be asked again once it has room. */
   readonly attempts: number
-  /** From acceptance until an engine was free. */
+  /** From acceptance until an engine was free, the last time that it had to wait for one. */
   readonly queuedMs: number
   /** From acceptance until the first output; undefined without a streamed token. */
   readonly ttftMs: number | undefined

@@ -233,7 +233,7 @@ export const configSchema = z.strictObject({
    * address that is open to the world need not show it.
    */
   console: z.boolean().default(false),
-  /** How many engines one request may try before its first byte. */
+  /** How often one request may fail at an engine before its first byte; a full engine is no failure. */
   maxAttempts: z.int().min(1).max(10).default(3),
   budget: timeBudgetSchema.prefault({}),
   /** Resumable streams. */

@@ -26,17 +26,19 @@ export interface ExchangeDeps {
 
 /**
  * Runs one request to its end; whatever happens, the reader is told and everything taken is given back. It asks one engine
- * after another until one answers, stands in line again where they are full, and asks none once a byte of an answer has
- * gone to the reader. It is one function because each that waits costs every open stream half a kilobyte.
+ * after another until one answers, stands in line again where one is full, and asks none once `maxAttempts` have failed or a
+ * byte of an answer has gone to the reader. It is one function because each that waits costs every open stream half a kilobyte.
  */
 export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Promise<Outcome> {
   const meter = new Meter(call, deps.now)
   let outcome: Outcome | undefined
-  const failed: string[] = []
+  let failures = 0
+  let wasFull = false
   try {
     using watch = deps.watches.start(call, sink)
     for (;;) {
-      const admitted = outcome === undefined ? deps.queue.admit(call, watch) : standAgain(call, watch, meter, deps)
+      const isFirst = outcome === undefined
+      const admitted = isFirst ? deps.queue.admit(call, watch) : standAgain(call, watch, meter, failures > 0, deps)
       // most need not wait, and waiting for nothing takes a while by itself
       using slot = admitted instanceof Promise ? await admitted : admitted
       if (slot.refused !== undefined) {
@@ -44,17 +46,19 @@ export async function exchange(call: Call, sink: Sink, deps: ExchangeDeps): Prom
         break
       }
       meter.admitted()
-      const tried = [...failed]
+      const tried: string[] = []
       do {
         using lease = tried.length < deps.maxAttempts ? deps.pool.lease(call.model, tried) : undefined
         if (lease === undefined) break
         tried.push(lease.endpoint.id)
         meter.attempt(lease.endpoint.id)
         outcome = await relay((handler) => deps.open(lease, call, handler), call, sink, watch, meter)
-        judge(lease, outcome)
-        if (!isFull(outcome)) failed.push(lease.endpoint.id)
-      } while (mayAskAgain(outcome, call, watch))
-      if (tried.length === failed.length || !isFull(outcome) || !mayAskAgain(outcome, call, watch)) break
+        judge(lease, outcome, call)
+        if (isFull(outcome)) wasFull = true
+        else failures++
+      } while (failures < deps.maxAttempts && mayAskAgain(outcome, call, watch))
+      if (failures >= deps.maxAttempts || !mayAskAgain(outcome, call, watch)) break
+      if (!wasFull && !deps.pool.hasOther(call.model, tried)) break
     }
     outcome ??= refuse(new GatewayError('no_engine'))
   } catch (cause) {
@@ -74,21 +78,32 @@ function finish(outcome: Outcome, call: Call, sink: Sink, meter: Meter, deps: Ex
   }
 }
 
-/** In line once more, before those that never had a turn, for what is left of the time that a request may wait. */
-function standAgain(call: Call, watch: Watch, meter: Meter, { queue, now }: ExchangeDeps): Slot | Promise<Slot> {
+/**
+ * In line once more, before those that never had a turn, for what is left of the time that a request may wait. There may be
+ * room at the engines that turned it away, for others or until their breakers open: it must not be asked there at once.
+ */
+function standAgain(
+  call: Call,
+  watch: Watch,
+  meter: Meter,
+  hasFailed: boolean,
+  { queue, now }: ExchangeDeps
+): Slot | Promise<Slot> {
   watch.enter('queued')
   meter.queued()
-  return queue.readmit(call, watch, now() - call.acceptedAtMs)
+  return queue.readmit(call, watch, now() - call.acceptedAtMs, hasFailed || call.places > 1)
 }
 
 /** Tells how the engine did, where this says anything of it. */
-function judge(lease: Lease, outcome: Outcome): void {
+function judge(lease: Lease, outcome: Outcome, { places }: Call): void {
   if (outcome.kind === 'complete') lease.report('ok')
-  else if (isFull(outcome)) lease.report('full')
+  else if (isFull(outcome)) lease.reportFull(places)
   else if (outcome.kind === 'error' && outcome.engineFault) lease.report('failed')
 }
 
-const isFull = (outcome: Outcome | undefined) => outcome?.kind === 'error' && outcome.error.code === 'engine_overloaded'
+/** The engine took nothing of it: what says so in the middle of an answer is no refusal. */
+const isFull = (outcome: Outcome | undefined) =>
+  outcome?.kind === 'error' && outcome.retryable && outcome.error.code === 'engine_overloaded'
 
 const mayAskAgain = (outcome: Outcome | undefined, { body }: Call, watch: Watch) =>
   outcome?.kind === 'error' &&

@@ -28,8 +28,9 @@ export interface Queue {
    * The same for a request that had its turn and found every engine full: it stands before those that had none, but for
    * every other turn, which is theirs.
    * @param waitedMs how long it has waited in all; it waits for the rest of `queueMs`
+   * @param pauses the room that there is may be at engines that turned it away: it stands aside for half a second first
    */
-  readmit(call: Pick<Call, 'model'>, waiter: Waiter, waitedMs: number): Slot | Promise<Slot>
+  readmit(call: Pick<Call, 'model'>, waiter: Waiter, waitedMs: number, pauses: boolean): Slot | Promise<Slot>
   /** Looks again who may go: capacity has grown. */
   pump(): void
   /** Requests that wait and requests that hold a slot, by pool. */
@@ -57,11 +58,15 @@ interface Line {
   readonly waiting: Set<Enter>
   /** Those who wait again, each because it met full engines. */
   readonly returned: Set<Enter>
+  /** Those who will be among them after a pause, and hold up nobody until then. */
+  readonly pausing: Set<Enter>
   /** The last turn was of one of them. */
   wasReturned: boolean
 }
 
 type Enter = () => void
+
+const PAUSE_MS = 500
 
 /** Creates the lines of all pools. */
 export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
@@ -69,7 +74,7 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
   // those who hold a slot and are at no engine yet, or between two, have a claim on the room that there is
   const isFree = ({ pool, active }: Line) => deps.roomOf(pool) > active - deps.inFlightOf(pool)
   const pump = (line: Line) => {
-    while (countQueued(line) > 0 && isFree(line)) takeNext(line)()
+    while (countReady(line) > 0 && isFree(line)) takeNext(line)()
   }
   return {
     admit(call, waiter) {
@@ -78,18 +83,20 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
       // asked for each, because each is counted
       const hasMemory = deps.admitsBody(call.body.bytes.length)
-      if (countQueued(line) === 0 && isFree(line)) return new HeldSlot(line, pump)
+      if (countReady(line) === 0 && isFree(line)) return new HeldSlot(line, pump)
       const refusal = findRefusal(line, deps.hasEngine(line.pool), hasMemory)
       return refusal === undefined ? wait(line, line.waiting, line.limits.queueMs, waiter, pump) : refused(refusal)
     },
-    readmit(call, waiter, waitedMs) {
+    readmit(call, waiter, waitedMs, pauses) {
       const line = lines.get(deps.poolOf(call.model))
       if (line === undefined) return refused('no_engine')
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
-      if (line.returned.size === 0 && isFree(line)) return new HeldSlot(line, pump)
+      const leftMs = line.limits.queueMs - waitedMs
+      if (leftMs <= 0) return refused('queue_timeout')
+      if (!pauses && line.returned.size === 0 && isFree(line)) return new HeldSlot(line, pump)
       // it was let in once, and its place may be taken: it waits all the same, where anybody may
-      const leftMs = line.limits.maxQueued === 0 ? 0 : line.limits.queueMs - waitedMs
-      return leftMs > 0 ? wait(line, line.returned, leftMs, waiter, pump) : refused('queue_timeout')
+      if (line.limits.maxQueued === 0) return refused('queue_timeout')
+      return wait(line, pauses ? line.pausing : line.returned, leftMs, waiter, pump)
     },
     pump() {
       for (const line of lines.values()) pump(line)
@@ -100,10 +107,13 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
 }
 
 function createLine(pool: string, limits: QueueLimits): Line {
-  return { pool, limits, active: 0, waiting: new Set(), returned: new Set(), wasReturned: false }
+  return { pool, limits, active: 0, waiting: new Set(), returned: new Set(), pausing: new Set(), wasReturned: false }
 }
 
-const countQueued = ({ waiting, returned }: Line) => waiting.size + returned.size
+/** Those who would go now if there were room. */
+const countReady = ({ waiting, returned }: Line) => waiting.size + returned.size
+
+const countQueued = (line: Line) => countReady(line) + line.pausing.size
 
 /** Why whoever has to wait may not. */
 function findRefusal(line: Line, hasEngine: boolean, hasMemory: boolean): ErrorCode | undefined {
@@ -154,12 +164,20 @@ function wait(line: Line, part: Set<Enter>, mostMs: number, waiter: Waiter, pump
   return new Promise((resolve) => {
     const leave = (slot: Slot) => {
       clearTimeout(timer)
+      clearTimeout(pause)
       part.delete(enter)
+      line.returned.delete(enter)
       waiter.onStop(undefined)
       resolve(slot)
     }
     const enter = () => leave(new HeldSlot(line, pump))
     const timer = setTimeout(() => leave(refused('queue_timeout')), mostMs)
+    const endPause = () => {
+      part.delete(enter)
+      line.returned.add(enter)
+      pump(line)
+    }
+    const pause = part === line.pausing ? setTimeout(endPause, PAUSE_MS) : undefined
     part.add(enter)
     waiter.onStop((outcome) => leave({ refused: outcome, [Symbol.dispose]() {} }))
   })

@@ -19,6 +19,8 @@ export interface OutputCap {
   readonly maxTokens: number | undefined
   /** How many choices the answer has: `n` for each prompt. */
   readonly choices: number
+  /** How many requests it is to the engine. */
+  readonly places: number
   /** The body's fields that carry the limit upstream. */
   readonly fields: Readonly<Record<string, number>>
 }
@@ -28,7 +30,7 @@ export interface OutputCap {
  * for less gets what it asks for, and one that asks for nothing gets the share. Throws `invalid_request` with the field.
  */
 export function capOutput({ cap, choices: counted }: EngineRoute, body: Fields, allowed: number): OutputCap {
-  if (cap === undefined) return { maxTokens: undefined, choices: 1, fields: {} }
+  if (cap === undefined) return { maxTokens: undefined, choices: 1, places: countInputs(body), fields: {} }
   const { choices, generated } = countChoices(counted, body)
   const share = Math.floor(allowed / generated)
   if (share < 1) {
@@ -44,7 +46,7 @@ export function capOutput({ cap, choices: counted }: EngineRoute, body: Fields, 
   const fields: Record<string, number> = {}
   if (cap.alias !== undefined && alias !== undefined) fields[cap.alias] = maxTokens
   if (asked !== undefined || alias === undefined || !cap.aliasSuffices) fields[cap.name] = maxTokens
-  return { maxTokens, choices, fields }
+  return { maxTokens, choices, places: generated, fields }
 }
 
 /** `best_of` generates more than the answer shows. */
@@ -57,6 +59,12 @@ function countChoices(counted: EngineRoute['choices'], body: Fields): { choices:
   const prompts = Math.max(1, countPrompts(body.raw('prompt')) + countPrompts(body.raw('prompt_embeds')))
   return { choices: n * prompts, generated: Math.max(n, bestOf) * prompts }
 }
+
+/** Where what is to be computed stands, whichever route it is for: vLLM has several names for it. */
+const INPUTS = ['input', 'documents', 'items', 'text_1', 'text_2', 'data_1', 'data_2', 'queries']
+
+/** The longest list decides: one query is scored against each of many documents. */
+const countInputs = (body: Fields) => Math.max(1, ...INPUTS.map((name) => countPrompts(body.raw(name))))
 
 const MINUS = 0x2d
 const isNumber = (byte: number) => byte === MINUS || (byte >= 0x30 && byte <= 0x39)

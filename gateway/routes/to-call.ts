@@ -122,6 +122,7 @@ function freeze(
     principal,
     maxTokens: cap.maxTokens,
     choices: cap.choices,
+    places: cap.places,
     wantsTiming: stream && headers[HEADERS.timing] === '1',
     acceptedAtMs,
     body,

@@ -107,7 +107,7 @@ function createRequestMetrics(registry: Registry, models: readonly string[]): (r
     register(registry, createCounter({ name, help, labelNames }))
   const requests = counter(METRICS.requests, 'Requests by how they ended.', [MODEL, 'outcome', 'code'])
   const tokens = counter(METRICS.tokens, 'Output tokens relayed.', [MODEL])
-  const retries = counter(METRICS.retries, 'Requests sent to one more engine.', [MODEL])
+  const retries = counter(METRICS.retries, 'Requests sent once more, to any engine.', [MODEL])
   const observe = createHistograms(registry)
   for (const model of models) {
     for (const kind of ['complete', 'client_gone']) requests.series(model, kind, '').add(0)

@@ -9,9 +9,9 @@ const STEP_MS = 500
 export interface Limit {
   /** How many requests the engine gets at once, as things are now. */
   readonly maxActive: number
-  /** The engine has refused a request while it had `others` from here. */
-  lower(others: number): void
-  /** Stops to grow. */
+  /** The engine has refused a request, which shows that it takes no more than `atMost` from here. */
+  lower(atMost: number): void
+  /** Grows no more, whatever comes. */
   stop(): void
 }
 
@@ -22,23 +22,29 @@ export interface Limit {
 export function createLimit(most: number, onGrow: () => void): Limit {
   let maxActive = most
   let timer: NodeJS.Timeout | undefined
+  let isStopped = false
   const growLater = (by: number) => {
+    if (isStopped) return
     timer = setTimeout(() => {
       maxActive = Math.min(most, maxActive + by)
       if (maxActive < most) growLater(by * 2)
       onGrow()
     }, STEP_MS).unref()
   }
-  const stop = () => clearTimeout(timer)
   return {
     get maxActive() {
       return maxActive
     },
-    lower(others) {
-      stop()
-      maxActive = Math.min(maxActive, others)
+    lower(atMost) {
+      // what says nothing new must not slow down the growth
+      if (atMost >= maxActive) return
+      clearTimeout(timer)
+      maxActive = atMost
       growLater(1)
     },
-    stop
+    stop() {
+      isStopped = true
+      clearTimeout(timer)
+    }
   }
 }

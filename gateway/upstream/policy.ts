@@ -11,10 +11,13 @@ export interface Candidate {
   readonly allowed: boolean
 }
 
-/** Whether some healthy engine's breaker lets requests through. */
+/**
+ * Whether some healthy engine's breaker lets requests through. One that was tried has failed, unless it is full: then it
+ * may be waited for.
+ */
 function isAnyAllowed(all: readonly Candidate[], tried?: readonly string[]): boolean {
-  for (const candidate of all)
-    if (candidate.healthy && candidate.allowed && tried?.includes(candidate.id) !== true) return true
+  for (const { id, healthy, allowed, inFlight, maxActive } of all)
+    if (healthy && allowed && (inFlight >= maxActive || tried?.includes(id) !== true)) return true
   return false
 }
 

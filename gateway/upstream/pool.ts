@@ -30,6 +30,8 @@ export interface EngineState {
 export interface Pool {
   /** Leases the best engine for `model` that is not in `tried`; undefined when there is none. */
   lease(model: string, tried: readonly string[]): Lease | undefined
+  /** Whether there is a healthy engine for `model` that is not in `tried`, be it full. */
+  hasOther(model: string, tried: readonly string[]): boolean
   /** Replaces the engines of a pool. One that went takes no new request, and its open ones run on. */
   setEndpoints(pool: string, endpoints: readonly Endpoint[]): void
   /** How many engines of a pool are healthy. */
@@ -91,10 +93,14 @@ class EngineLease implements Lease {
     return this.#engine.endpoint
   }
 
-  report(result: 'ok' | 'failed' | 'full'): void {
-    const { breaker, limit, inFlight } = this.#engine
-    if (result === 'full') limit.lower(inFlight - 1)
-    else breaker.report(result)
+  report(result: 'ok' | 'failed'): void {
+    this.#engine.breaker.report(result)
+  }
+
+  /** An engine that has not eight places for one request may well have seven for others. */
+  reportFull(places: number): void {
+    const others = this.#engine.inFlight - 1
+    this.#engine.limit.lower(others + places - 1)
   }
 
   [Symbol.dispose](): void {
@@ -134,6 +140,7 @@ export function createPool(deps: PoolDeps): Pool {
       const engine = pickEngine(enginesOf(pool), tried, deps.random)
       return engine && new EngineLease(engine, totals)
     },
+    hasOther: (model, tried) => enginesOf(deps.poolOf(model)).some(({ id, healthy }) => healthy && !tried.includes(id)),
     setEndpoints(pool, endpoints) {
       const before = new Map(enginesOf(pool).map((engine) => [engine.id, engine]))
       const after = new Map(endpoints.map((endpoint) => [endpoint.id, before.get(endpoint.id) ?? add(endpoint)]))

@@ -20,6 +20,7 @@ export function noticeRegion(region: Region, placed: readonly PlacedModel[], ori
     ...noticeStreams(region),
     ...noticeDeviceGroups(placed),
     ...noticeSurges(region, placed),
+    ...noticeOverloads(region, placed),
     ...noticeGroupController(region, placed),
     ...noticeExceptions(region),
     ...noticeAdmission(region)
@@ -118,6 +119,22 @@ function noticeSurges({ name: region }: Region, placed: readonly PlacedModel[]):
     if (resource === undefined || rolloutOf(rollingOf(placement)) !== 'surge') return []
     return [
       `region ${region}: a new version of ${name} starts beside the old one, so ${gpus} of ${resource} have to be free; on a full cluster it waits for them, and the old one serves on. See rollout.`
+    ]
+  })
+}
+
+/**
+ * A sentence for each placed model whose engines refuse what their gateways may send. A gateway with a line fills each place
+ * that it frees, so those that come later find none.
+ */
+function noticeOverloads({ name: region, gateway }: Region, placed: readonly PlacedModel[]): string[] {
+  const gateways = gateway.autoscaling?.maxReplicas ?? gateway.replicas
+  return placed.flatMap(({ model: { name, settings } }) => {
+    const { maxNumSeqs, maxNumQueuedReqs } = settings
+    const most = maxNumSeqs * gateways
+    if (maxNumQueuedReqs === undefined || maxNumQueuedReqs >= most) return []
+    return [
+      `region ${region}: ${gateways} gateways may send an engine of ${name} ${most} requests at once, and it refuses what is beyond ${maxNumQueuedReqs}, so under a load that lasts the first gateways keep what the others wait for; let maxNumQueuedReqs be ${most} or more, or leave it out.`
     ]
   })
 }

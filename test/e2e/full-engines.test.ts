@@ -85,6 +85,18 @@ describe.each(WAYS)('an engine that two gateways fill, by way of %s,', (way) => 
     for (const gateway of gateways) await expectNothingLeft(gateway)
   })
 
+  it('takes all that it has places for while a request waits that takes more than there are', async () => {
+    const maxActive = () => first().metric('sluice_engine_max_active_requests')
+    await until('no refusal is remembered', async () => (await maxActive()) === PLACES)
+    const { leave } = openChat(first().address, { body: { ...TOKENS, n: PLACES + 1, stream: true } })
+    await until('it waits', async () => (await first().metric('sluice_queued_requests')) === 1)
+    const told = await Promise.all(Array.from({ length: 3 * PLACES }, () => stream(first(), TOKENS)))
+    expect(told.map(({ record }) => [record.outcome, record.attempts])).toEqual(Array(3 * PLACES).fill(['complete', 1]))
+    expect(await maxActive()).toBe(PLACES)
+    leave()
+    await expectNothingLeft(first())
+  })
+
   it('is said to be full to whom has waited as long as it may', async () => {
     await using short = await start(700)
     const leave = await fill()

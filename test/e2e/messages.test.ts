@@ -14,7 +14,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
   let gateway: TestGateway
   let client: Anthropic
   beforeEach(async () => {
-    gateway = await startGateway({ engines: [{}, {}] })
+    gateway = await startGateway({ engines: [{}, {}], pool: { queueMs: 1_000 } })
     client = new Anthropic({ baseURL: gateway.address, apiKey: KEY, maxRetries: 0 })
   })
   afterEach(() => gateway[Symbol.asyncDispose]())

@@ -1,7 +1,7 @@
 // One request from admission to outcome over fake engines: what is retried, what is given back, what is recorded.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createQueue } from '../../gateway/admission/queue.ts'
-import type { EngineHandler, RequestRecord } from '../../gateway/call.ts'
+import type { EngineHandler, Lease, RequestRecord } from '../../gateway/call.ts'
 import { GatewayError } from '../../gateway/errors.ts'
 import { exchange } from '../../gateway/exchange.ts'
 import { createWatches } from '../../gateway/stream/watch.ts'
@@ -23,6 +23,8 @@ const blames: Behaviour = (engine, handler) => {
   engine.says('{"message":"too long"}')
   handler.onEnd()
 }
+const breaksLateAsFull: Behaviour = (engine) =>
+  void engine.streams().says(ROLE(), TEXT('a'), ERROR_FRAME(503, 'too much'))
 const hangs: Behaviour = () => {}
 const isFull: Behaviour = (engine, handler) => {
   handler.onHead(503, {})
@@ -36,9 +38,8 @@ const inTurn = (...behaviours: Behaviour[]): Behaviour => {
 }
 
 /** Runs a call over engines a, b, c, … that behave as told. */
-function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempts = 3) {
+function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempts = 3, call = fakeCall()) {
   const asked: string[] = []
-  const call = fakeCall()
   /** The body that each engine got. */
   const bodies: string[] = []
   const records: RequestRecord[] = []
@@ -93,7 +94,8 @@ function run(behaviours: readonly Behaviour[], sink = new FakeSink(), maxAttempt
     watches.size
   ]
   const queued = () => queue.snapshot()[0]?.queued
-  return { outcome, sink, call, asked, bodies, records, faults, held, watches, queued, clock }
+  const maxActive = () => pool.snapshot().map((engine) => engine.maxActive)
+  return { outcome, sink, call, asked, bodies, records, faults, held, watches, queued, clock, maxActive, pool }
 }
 
 /** Lets the request come as far as it comes by itself. */
@@ -220,18 +222,71 @@ describe('a request that every engine refuses as one too many', () => {
     await outcome
   })
 
+  it('keeps the engine from nobody with the many places that it takes, and asks no more often', async () => {
+    const { asked, sink, outcome, maxActive } = run([isFull], new FakeSink(), 3, fakeCall({ places: 9 }))
+    await settle()
+    const counts = [asked.length]
+    for (const ms of [499, 1, 499, 1]) {
+      await vi.advanceTimersByTimeAsync(ms)
+      await settle()
+      counts.push(asked.length)
+    }
+    expect([counts, maxActive()]).toEqual([[1, 1, 2, 2, 3], [8]])
+    sink.leave()
+    await outcome
+  })
+
+  it('waits as well for one that is full of others when it fails', async () => {
+    const others: (Lease | undefined)[] = []
+    const failsWhileOthersFillB: Behaviour = (_engine, handler) => {
+      for (let i = 0; i < 8; i++) others.push(started.pool.lease('m', ['a']))
+      handler.onError(new Error('ECONNRESET'))
+    }
+    const started = run([inTurn(failsWhileOthersFillB, refusesConnection), answers])
+    await settle()
+    const waiting = [...started.asked, started.queued()]
+    for (const lease of others) lease?.[Symbol.dispose]()
+    await vi.advanceTimersByTimeAsync(500)
+    expect([waiting, await started.outcome, started.asked]).toEqual([['a', 1], { kind: 'complete' }, ['a', 'a', 'b']])
+  })
+
+  it('says nothing of an engine’s room once it has been answered in part', async () => {
+    const { outcome, asked, maxActive, sink } = run([breaksLateAsFull])
+    await outcome
+    expect([asked, sink.failure?.code, maxActive()]).toEqual([['a'], 'engine_overloaded', [8]])
+  })
+
   it('is asked at once of engines that were more than it may try in a row', async () => {
     const { outcome, asked } = run([isFull, isFull, answers], new FakeSink(), 2)
     expect([await outcome, asked]).toEqual([{ kind: 'complete' }, ['a', 'b', 'c']])
   })
 
   it.each([
-    ['that failed first', [refusesConnection, isFull], 'engine_overloaded'],
-    ['that failed last', [isFull, refusesConnection], 'upstream_error']
-  ])('is not asked again of an engine %s', async (_which, behaviours, code) => {
-    const { outcome, asked, sink } = run(behaviours)
+    ['failed first', [inTurn(refusesConnection, hangs), inTurn(isFull, answers)], 'b'],
+    ['failed last', [inTurn(isFull, answers), inTurn(refusesConnection, hangs)], 'a']
+  ])('waits for it though another one %s, and asks neither again at once', async (_which, behaviours, full) => {
+    const { outcome, asked, queued, sink, maxActive } = run(behaviours, new FakeSink(), 4)
+    await settle()
+    const before = [[...asked], queued(), maxActive()[full === 'a' ? 0 : 1]]
+    await vi.advanceTimersByTimeAsync(500)
+    await settle()
+    expect([before, asked.length]).toEqual([[['a', 'b'], 1, 0], 3])
+    sink.leave()
     await outcome
-    expect([asked, sink.failure?.code]).toEqual([['a', 'b'], code])
+  })
+
+  it.each([
+    [[refusesConnection, inTurn(isFull, answers)], ['a', 'b', 'a', 'b'], 'complete'],
+    [[inTurn(isFull, answers), refusesConnection], ['a', 'b', 'a'], 'complete'],
+    [[refusesConnection, isFull], ['a', 'b', 'a', 'b', 'a'], 'error']
+  ])('is asked of failing engines as often as it may try one, over all its turns', async (behaviours, order, kind) => {
+    const { outcome, asked, held } = run(behaviours)
+    await settle()
+    for (let turn = 0; turn < 3; turn++) {
+      await vi.advanceTimersByTimeAsync(500)
+      await settle()
+    }
+    expect([asked, (await outcome).kind, held()]).toEqual([order, kind, [0, 0, 0]])
   })
 
   it('is told so once it has waited as long as it may', async () => {

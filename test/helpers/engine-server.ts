@@ -71,6 +71,7 @@ export async function serveBytes(
 export const leaseOf = (origin: string, engineKey?: string): Lease => ({
   endpoint: { id: new URL(origin).host, origin, pool: 'main', engineKey },
   report() {},
+  reportFull() {},
   [Symbol.dispose]() {}
 })
 

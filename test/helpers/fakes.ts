@@ -16,6 +16,7 @@ export function fakeCall(more: Partial<Call> = {}): Call {
     principal: { keyId: 'test', maxOutputTokens: undefined, models: 'unrestricted' },
     maxTokens: 100,
     choices: 1,
+    places: 1,
     hidesUsage: false,
     wantsTiming: false,
     acceptedAtMs: 0,

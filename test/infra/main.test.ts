@@ -80,6 +80,26 @@ describe('synthesize', () => {
     )
   })
 
+  it('says where gateways may send an engine more than it takes, and nothing where it takes all of that', () => {
+    const noticesOf = (settings: object, gateway: object) =>
+      inTemporaryDirectory((directory) => {
+        const models = [model({ settings: { ...model().settings, maxNumSeqs: 100, ...settings } })]
+        const regions = [region({ gateway: { ...region().gateway, ...gateway } })]
+        return synthesize(stackOf({ models, regions }), directory).notices.join('\n')
+      })
+    const scaled = { autoscaling: { minReplicas: 2, maxReplicas: 12 } }
+    expect(noticesOf({ maxNumQueuedReqs: 299 }, { replicas: 3 })).toMatch(
+      /^region eu-west: 3 gateways may send an engine of llama 300 requests at once, .* let maxNumQueuedReqs be 300 or more/m
+    )
+    expect(noticesOf({ maxNumQueuedReqs: 1199 }, scaled)).toMatch(/12 gateways .* llama 1200 requests/)
+    for (const [settings, gateway] of [
+      [{ maxNumQueuedReqs: 300 }, { replicas: 3 }],
+      [{ maxNumQueuedReqs: 1200 }, scaled],
+      [{}, scaled]
+    ] as const)
+      expect(noticesOf(settings, gateway)).not.toMatch(/maxNumQueuedReqs/)
+  })
+
   it('says what a rollout by surge takes, and nothing where there is none', () => {
     const noticesOf = (placed: Parameters<typeof placement>[0], changes = {}) =>
       inTemporaryDirectory((directory) => {

@@ -40,8 +40,8 @@ function start(capacity: number, limits: Partial<QueueLimits> = {}) {
     const waiter = new FakeWaiter()
     return note(number, waiter, queue.admit({ model, body: { ...BODY, bytes: Buffer.alloc(bodyBytes) } }, waiter))
   }
-  const askAgain = (number: number, waitedMs = 0, waiter = new FakeWaiter()) =>
-    note(number, waiter, queue.readmit({ model: 'm' }, waiter, waitedMs))
+  const askAgain = (number: number, waitedMs = 0, waiter = new FakeWaiter(), pauses = false) =>
+    note(number, waiter, queue.readmit({ model: 'm' }, waiter, waitedMs, pauses))
   const note = (number: number, waiter: FakeWaiter, slot: Slot | Promise<Slot>) => {
     void Promise.resolve(slot).then(({ refused }) =>
       log.push(`${number} ${refused === undefined ? 'in' : reasonOf(refused)}`)
@@ -239,6 +239,39 @@ describe('a request that engines refused as one too many', () => {
     const { ask, askAgain } = start(1, limits)
     ask(1)
     expect(await refusalOf(askAgain(2, waitedMs).slot)).toBe(code)
+  })
+
+  it('stands aside for a moment where the room may not be for it, holds up nobody, and then goes first', async () => {
+    const { ask, askAgain, log, main } = start(2)
+    askAgain(1, 0, undefined, true)
+    await vi.advanceTimersByTimeAsync(499)
+    const [, last] = [ask(2), ask(3), ask(4)]
+    await settle()
+    expect([log, main()?.queued]).toEqual([['2 in', '3 in'], 2])
+    await vi.advanceTimersByTimeAsync(1)
+    await last?.give()
+    await settle()
+    expect([log, main()?.queued]).toEqual([['2 in', '3 in', '1 in'], 1])
+  })
+
+  it('goes as soon as it has stood aside where there is room', async () => {
+    const { askAgain, log } = start(1)
+    askAgain(1, 0, undefined, true)
+    await vi.advanceTimersByTimeAsync(500)
+    expect(log).toEqual(['1 in'])
+  })
+
+  it('may leave, or have waited for too long, while it stands aside', async () => {
+    const { askAgain, log, main } = start(1)
+    askAgain(1, 0, undefined, true).waiter.stop()
+    askAgain(2, 900, undefined, true)
+    await vi.advanceTimersByTimeAsync(100)
+    expect([log, main()?.queued, vi.getTimerCount()]).toEqual([['1 client_gone', '2 queue_timeout'], 0, 0])
+  })
+
+  it('is sent away once it has waited as long as it may, though there is room', async () => {
+    const { askAgain } = start(1)
+    expect(await refusalOf(askAgain(1, 1_000).slot)).toBe('queue_timeout')
   })
 
   it('has its place though the line is full, and counts there', async () => {

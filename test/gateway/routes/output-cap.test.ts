@@ -53,6 +53,15 @@ describe('a completion', () => {
     expect(complete(body).choices).toBe(choices)
   })
 
+  it('takes a place at an engine for each answer that is generated', () => {
+    expect(
+      [
+        { n: 2, best_of: 5 },
+        { prompt: ['a', 'b'], n: 3 }
+      ].map((body) => complete(body).places)
+    ).toEqual([5, 6])
+  })
+
   it('counts what is generated and not shown against the cap', () => {
     expect(complete({ prompt: 'a', n: 2, best_of: 5 }).maxTokens).toBe(
       Math.floor(Number(complete({ prompt: 'a' }).maxTokens) / 5)
@@ -96,5 +105,19 @@ describe('a request is refused', () => {
 
   it('for more prompts than tokens', () => {
     expect(refusalOf(() => complete({ prompt: Array(101).fill('a') }))).toBe('invalid_request at n')
+  })
+})
+
+describe('what is computed', () => {
+  it.each([
+    ['/v1/embeddings', { input: 'a' }, 1],
+    ['/v1/embeddings', { input: [1, 2, 3] }, 1],
+    ['/v1/embeddings', { input: ['a', 'b', 'c'] }, 3],
+    ['/v1/embeddings', { messages: [{ role: 'user', content: 'a' }] }, 1],
+    ['/v1/rerank', { query: 'a', documents: ['b', 'c'] }, 2],
+    ['/v1/score', { text_1: 'a', text_2: ['b', 'c', 'd'] }, 3],
+    ['/v1/detokenize', { tokens: [1, 2] }, 1]
+  ] as const)('on %s, %j, takes %i places at an engine', (path, body, places) => {
+    expect(capOutput(ENGINE_ROUTES[path], bodyOf(body), 100)).toMatchObject({ choices: 1, places })
   })
 })

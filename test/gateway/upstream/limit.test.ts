@@ -25,6 +25,17 @@ describe('the limit of an engine', () => {
     expect(limit.maxActive).toBe(2)
   })
 
+  it('goes on growing as it did when a refusal says nothing new', () => {
+    const limit = createLimit(8, () => {})
+    limit.lower(8)
+    const untouched = vi.getTimerCount()
+    limit.lower(2)
+    vi.advanceTimersByTime(499)
+    limit.lower(6)
+    vi.advanceTimersByTime(1)
+    expect([untouched, limit.maxActive]).toEqual([0, 3])
+  })
+
   it('grows by one, two, four, … more to where it was, tells of each, and then rests', () => {
     const told: number[] = []
     const limit = createLimit(8, () => void told.push(limit.maxActive))
@@ -47,8 +58,10 @@ describe('the limit of an engine', () => {
 
   it('stops to grow when it is told to', () => {
     const limit = createLimit(8, () => {})
-    limit.lower(0)
+    limit.lower(4)
     limit.stop()
-    expect(vi.getTimerCount()).toBe(0)
+    // a request of an engine that went may still be refused
+    limit.lower(2)
+    expect([limit.maxActive, vi.getTimerCount()]).toEqual([2, 0])
   })
 })

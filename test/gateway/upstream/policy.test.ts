@@ -38,6 +38,12 @@ describe('the choice', () => {
       'b'
     ],
     ['one that rests where the others were tried', [engine('a', 0, { allowed: false }), engine('b')], ['b'], 'a'],
+    [
+      'none that rests where one that was tried is full: that one may be waited for',
+      [engine('a', 0, { allowed: false }), engine('b', 1, { maxActive: 1 })],
+      ['b'],
+      undefined
+    ],
     ['none where none is well', [engine('a', 0, { healthy: false, allowed: false })], [], undefined],
     ['none where all were tried', [engine('a')], ['a'], undefined],
     ['none of none', [], [], undefined]

@@ -151,6 +151,16 @@ describe('an engine that goes', () => {
   })
 })
 
+describe('another engine', () => {
+  it('is a healthy one that was not tried, be it full', () => {
+    const { pool, mark } = start()
+    for (let i = 0; i < 100; i++) pool.lease('m', ['a'])
+    const all = [pool.hasOther('m', ['a']), pool.hasOther('m', ['a', 'b'])]
+    mark('b', false)
+    expect([...all, pool.hasOther('m', ['a'])]).toEqual([true, false, false])
+  })
+})
+
 describe('an engine that refused one too many', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
@@ -159,7 +169,7 @@ describe('an engine that refused one too many', () => {
   function startFull() {
     const started = start(['a'])
     const [first, , last] = [1, 2, 3].map(() => started.pool.lease('m', NONE))
-    last?.report('full')
+    last?.reportFull(1)
     last?.[Symbol.dispose]()
     return { ...started, first }
   }
@@ -169,11 +179,20 @@ describe('an engine that refused one too many', () => {
     expect([pool.room('main'), pool.lease('m', NONE), pool.snapshot()[0]?.maxActive]).toEqual([0, undefined, 2])
   })
 
+  it('gets what it may still have places for where it refused a request that takes many', () => {
+    const { pool } = start(['a'])
+    const [, last] = [1, 2].map(() => pool.lease('m', NONE))
+    last?.reportFull(2)
+    expect(pool.snapshot()[0]?.maxActive).toBe(2)
+    last?.reportFull(100)
+    expect(pool.snapshot()[0]?.maxActive).toBe(2)
+  })
+
   it('is still one that its breaker lets through', () => {
     const { pool } = start()
     for (let i = 0; i < 5; i++) {
       using lease = pool.lease('m', ['b'])
-      lease?.report('full')
+      lease?.reportFull(1)
     }
     expect([idOf(pool.lease('m', NONE)), pool.healthyCount('main')]).toEqual(['b', 2])
   })
