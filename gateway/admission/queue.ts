@@ -1,6 +1,7 @@
 // Who may go next: at most as many requests at the engines of a pool as they can run at once; the others wait in line, bounded.
 import type { Call, Outcome } from '../call.ts'
 import { type ErrorCode, GatewayError } from '../errors.ts'
+import { Line } from './line.ts'
 
 /** The bounds of one pool's line. */
 export interface QueueLimits {
@@ -51,106 +52,80 @@ export interface QueueDeps {
   readonly admitsBody: (bytes: number) => boolean
 }
 
-interface Line {
+interface Admission {
   readonly pool: string
   readonly limits: QueueLimits
+  /** How many hold a slot. */
   active: number
-  readonly waiting: Set<Enter>
-  /** Those who wait again, each because it met full engines. */
-  readonly returned: Set<Enter>
-  /** Those who will be among them after a pause, and hold up nobody until then. */
-  readonly pausing: Set<Enter>
-  /** The last turn was of one of them. */
-  wasReturned: boolean
+  readonly line: Line
 }
-
-type Enter = () => void
-
-const PAUSE_MS = 500
 
 /** Creates the lines of all pools. */
 export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
-  const lines = new Map(pools.map((pool) => [pool, createLine(pool, deps.limitsOf(pool))]))
+  const admissions = new Map<string, Admission>()
+  for (const pool of pools) admissions.set(pool, { pool, limits: deps.limitsOf(pool), active: 0, line: new Line() })
   // those who hold a slot and are at no engine yet, or between two, have a claim on the room that there is
-  const isFree = ({ pool, active }: Line) => deps.roomOf(pool) > active - deps.inFlightOf(pool)
-  const pump = (line: Line) => {
-    while (countReady(line) > 0 && isFree(line)) takeNext(line)()
+  const isFree = ({ pool, active }: Admission) => deps.roomOf(pool) > active - deps.inFlightOf(pool)
+  const pump = (to: Admission) => {
+    while (to.line.ready > 0 && isFree(to)) to.line.takeNext()?.()
   }
   return {
     admit(call, waiter) {
-      const line = lines.get(deps.poolOf(call.model))
-      if (line === undefined) return refused('no_engine')
+      const to = admissions.get(deps.poolOf(call.model))
+      if (to === undefined) return refused('no_engine')
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
       // asked for each, because each is counted
       const hasMemory = deps.admitsBody(call.body.bytes.length)
-      if (countReady(line) === 0 && isFree(line)) return new HeldSlot(line, pump)
-      const refusal = findRefusal(line, deps.hasEngine(line.pool), hasMemory)
-      return refusal === undefined ? wait(line, line.waiting, line.limits.queueMs, waiter, pump) : refused(refusal)
+      if (to.line.ready === 0 && isFree(to)) return new HeldSlot(to, pump)
+      const refusal = findRefusal(to, deps.hasEngine(to.pool), hasMemory)
+      if (refusal !== undefined) return refused(refusal)
+      return wait(to, to.limits.queueMs, waiter, pump, (enter) => to.line.add(enter))
     },
     readmit(call, waiter, waitedMs, pauses) {
-      const line = lines.get(deps.poolOf(call.model))
-      if (line === undefined) return refused('no_engine')
+      const to = admissions.get(deps.poolOf(call.model))
+      if (to === undefined) return refused('no_engine')
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
-      const leftMs = line.limits.queueMs - waitedMs
+      const leftMs = to.limits.queueMs - waitedMs
       if (leftMs <= 0) return refused('queue_timeout')
-      if (!pauses && line.returned.size === 0 && isFree(line)) return new HeldSlot(line, pump)
+      if (!pauses && !to.line.hasReturned && isFree(to)) return new HeldSlot(to, pump)
       // it was let in once, and its place may be taken: it waits all the same, where anybody may
-      if (line.limits.maxQueued === 0) return refused('queue_timeout')
-      return wait(line, pauses ? line.pausing : line.returned, leftMs, waiter, pump)
+      if (to.limits.maxQueued === 0) return refused('queue_timeout')
+      return wait(to, leftMs, waiter, pump, (enter) =>
+        pauses ? to.line.addLater(enter, () => pump(to)) : to.line.addAgain(enter)
+      )
     },
     pump() {
-      for (const line of lines.values()) pump(line)
+      for (const to of admissions.values()) pump(to)
     },
-    snapshot: () =>
-      [...lines.values()].map((line) => ({ pool: line.pool, queued: countQueued(line), active: line.active }))
+    snapshot: () => [...admissions.values()].map(({ pool, line, active }) => ({ pool, queued: line.length, active }))
   }
 }
 
-function createLine(pool: string, limits: QueueLimits): Line {
-  return { pool, limits, active: 0, waiting: new Set(), returned: new Set(), pausing: new Set(), wasReturned: false }
-}
-
-/** Those who would go now if there were room. */
-const countReady = ({ waiting, returned }: Line) => waiting.size + returned.size
-
-const countQueued = (line: Line) => countReady(line) + line.pausing.size
-
 /** Why whoever has to wait may not. */
-function findRefusal(line: Line, hasEngine: boolean, hasMemory: boolean): ErrorCode | undefined {
-  if (!line.limits.waitForEngine && !hasEngine) return 'no_engine'
-  if (countQueued(line) >= line.limits.maxQueued) return 'queue_full'
+function findRefusal({ limits, line }: Admission, hasEngine: boolean, hasMemory: boolean): ErrorCode | undefined {
+  if (!limits.waitForEngine && !hasEngine) return 'no_engine'
+  if (line.length >= limits.maxQueued) return 'queue_full'
   return hasMemory ? undefined : 'memory_full'
-}
-
-/** Whose turn it is. An engine may refuse a large prompt for long and take small ones: it must not keep them all waiting. */
-function takeNext(line: Line): Enter {
-  const [first, second] = line.wasReturned ? [line.waiting, line.returned] : [line.returned, line.waiting]
-  const part = first.size > 0 ? first : second
-  const [enter] = part
-  if (enter === undefined) throw new Error('nobody waits')
-  line.wasReturned = part === line.returned
-  part.delete(enter)
-  return enter
 }
 
 /** A slot that is taken; giving it back twice counts once. */
 class HeldSlot implements Slot {
   readonly refused = undefined
-  readonly #line: Line
-  readonly #pump: (line: Line) => void
+  readonly #to: Admission
+  readonly #pump: (to: Admission) => void
   #held = true
 
-  constructor(line: Line, pump: (line: Line) => void) {
-    this.#line = line
+  constructor(to: Admission, pump: (to: Admission) => void) {
+    this.#to = to
     this.#pump = pump
-    line.active++
+    to.active++
   }
 
   [Symbol.dispose](): void {
     if (!this.#held) return
     this.#held = false
-    this.#line.active--
-    this.#pump(this.#line)
+    this.#to.active--
+    this.#pump(this.#to)
   }
 }
 
@@ -159,26 +134,27 @@ function refused(code: ErrorCode): Slot {
   return { refused: outcome, [Symbol.dispose]() {} }
 }
 
-/** Stands in line until a slot is free, the wait is too long, or the request has ended. */
-function wait(line: Line, part: Set<Enter>, mostMs: number, waiter: Waiter, pump: (line: Line) => void): Promise<Slot> {
+/**
+ * Stands in line until a slot is free, the wait is too long, or the request has ended.
+ * @param stand gives it its place
+ */
+function wait(
+  to: Admission,
+  mostMs: number,
+  waiter: Waiter,
+  pump: (to: Admission) => void,
+  stand: (enter: () => void) => void
+): Promise<Slot> {
   return new Promise((resolve) => {
     const leave = (slot: Slot) => {
       clearTimeout(timer)
-      clearTimeout(pause)
-      part.delete(enter)
-      line.returned.delete(enter)
+      to.line.delete(enter)
       waiter.onStop(undefined)
       resolve(slot)
     }
-    const enter = () => leave(new HeldSlot(line, pump))
+    const enter = () => leave(new HeldSlot(to, pump))
     const timer = setTimeout(() => leave(refused('queue_timeout')), mostMs)
-    const endPause = () => {
-      part.delete(enter)
-      line.returned.add(enter)
-      pump(line)
-    }
-    const pause = part === line.pausing ? setTimeout(endPause, PAUSE_MS) : undefined
-    part.add(enter)
+    stand(enter)
     waiter.onStop((outcome) => leave({ refused: outcome, [Symbol.dispose]() {} }))
   })
 }
