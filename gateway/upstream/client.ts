@@ -35,8 +35,8 @@ function flatten(headers: Record<string, string | string[] | undefined>): Header
   return flat
 }
 
-/** One connection after the other to an engine. */
-class Line extends UndiciClient {
+/** One connection to an engine, and after its end another: it carries one request at a time. */
+class SingleConnection extends UndiciClient {
   /** The connection has carried an answer to its end: its engine may give it up at the very moment of the next request. */
   kept = false
   #socket: Socket | undefined
@@ -58,7 +58,7 @@ class Line extends UndiciClient {
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    if (handler instanceof Teller) handler.line = this
+    if (handler instanceof Teller) handler.connection = this
     return super.dispatch(options, handler)
   }
 
@@ -70,7 +70,7 @@ class Line extends UndiciClient {
 
 /** Turns undici's events into ours; a throw on the way closes the engine's socket and is an error of the exchange. */
 class Teller implements Dispatcher.DispatchHandler {
-  line: Line | undefined
+  connection: SingleConnection | undefined
   readonly #handler: EngineHandler
   readonly #onStale: (() => void) | undefined
   #headSeen = false
@@ -96,12 +96,12 @@ class Teller implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.line?.answered()
+    this.connection?.answered()
     this.#handler.onEnd()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, cause: Error & { readonly code?: string }): void {
-    const isStale = this.line?.kept === true && !this.#headSeen && BROKEN.has(cause.code ?? '')
+    const isStale = this.connection?.kept === true && !this.#headSeen && BROKEN.has(cause.code ?? '')
     if (isStale && this.#onStale !== undefined) this.#onStale()
     else this.#handler.onError(cause)
   }
@@ -111,9 +111,12 @@ class Teller implements Dispatcher.DispatchHandler {
 const BROKEN = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
 function createUndiciPool(origin: string, { poolIdleMs, connectMs }: ClientOptions): Pool {
-  const connect = buildConnector({ timeout: connectMs })
+  // HTTP/2 would put all of an engine's requests on one connection
+  const allowH2 = false
+  const connect = buildConnector({ timeout: connectMs, allowH2 })
   return new Pool(origin, {
-    factory: (url, options) => new Line(url, options, connect),
+    factory: (url, options) => new SingleConnection(url, options, connect),
+    allowH2,
     pipelining: 1,
     connections: null,
     keepAliveTimeout: poolIdleMs,

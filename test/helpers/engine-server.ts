@@ -51,13 +51,13 @@ export async function serveEngine(
 
 /** Answers each connection's bytes as `answer` does: for answers that Node's own server would not write. */
 export async function serveBytes(
-  answer: (socket: Socket) => void
+  answer: (socket: Socket, bytes: Buffer) => void
 ): Promise<AsyncDisposable & { readonly origin: string }> {
   const sockets = new Set<Socket>()
   const server = createTcpServer((socket) => {
     sockets.add(socket)
     socket.on('error', () => {})
-    socket.on('data', () => answer(socket))
+    socket.on('data', (bytes) => answer(socket, bytes))
   })
   return {
     origin: await listen(server),

@@ -8,8 +8,8 @@ import { fakeCall } from '../../helpers/fakes.ts'
 const clients: ReturnType<typeof createClient>[] = []
 afterEach(() => Promise.all(clients.splice(0).map((client) => client.destroy())))
 
-function create() {
-  const client = createClient({ connectMs: 500, poolIdleMs: 5_000 })
+function create(connectMs = 500) {
+  const client = createClient({ connectMs, poolIdleMs: 5_000 })
   clients.push(client)
   return client
 }
@@ -89,5 +89,26 @@ describe('an engine that answers before it has taken the request', () => {
       expect([await handler.over, handler.status, asked]).toEqual(['end', 413, i])
       await sleep(20)
     }
+  })
+})
+
+describe('an engine behind TLS', () => {
+  it('is offered HTTP/1.1 alone, on a connection for each request', async () => {
+    const hellos: Buffer[] = []
+    const bothCame = Promise.withResolvers<void>()
+    await using engine = await serveBytes((_socket, bytes) => {
+      if (hellos.push(bytes) === 2) bothCame.resolve()
+    })
+    const client = create(60_000)
+    for (let i = 0; i < 2; i++)
+      client.open(
+        leaseOf(engine.origin.replace('http:', 'https:')),
+        fakeCall({ stream: false }),
+        new RecordingHandler()
+      )
+    await bothCame.promise
+    // the extension of a ClientHello in which protocols are offered (RFC 7301, 3.1), with one of them
+    const offer = Buffer.from('\0\x10\0\x0b\0\x09\x08http/1.1', 'latin1')
+    expect(hellos.map((hello) => hello.includes(offer))).toEqual([true, true])
   })
 })
