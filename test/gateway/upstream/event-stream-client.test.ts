@@ -1,4 +1,5 @@
 // The fast way upstream: its memory is lent, its connections are used again, and what it can't read goes another way.
+import type { Socket } from 'node:net'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { EngineHandler } from '../../../gateway/call.ts'
@@ -83,9 +84,11 @@ describe('a connection', () => {
   it('that its engine closed is not used again', async () => {
     let closed = Promise.withResolvers<void>()
     await using engine = await serveEngine((response) => {
-      response.socket?.once('close', closed.resolve)
+      // a response lets go of its socket at its end
+      const { socket } = response
+      socket?.once('close', closed.resolve)
       response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.end('data: {}\n\n', () => setImmediate(() => response.socket?.destroy()))
+      response.end('data: {}\n\n', () => setImmediate(() => socket?.destroy()))
     })
     const client = create()
     const overs: string[] = []
@@ -133,9 +136,11 @@ describe('an answer that is not read here', () => {
     expect(await fallen.promise).toBe(second)
   })
 
-  it('is none of those that an engine sends on an idle connection', async () => {
+  it('is none of those that an engine sends on an idle connection, which is not used again', async () => {
     let giveUp = async () => {}
+    const sockets = new Set<Socket>()
     await using engine = await serveBytes((socket) => {
+      sockets.add(socket)
       socket.write(`${HEAD}${chunkOf('hello')}0\r\n\r\n`)
       giveUp = () => new Promise((sent) => socket.write('HTTP/1.1 408 Request Timeout\r\n\r\n', () => sent()))
     })
@@ -147,6 +152,7 @@ describe('an answer that is not read here', () => {
       await giveUp()
       await untilRead()
     }
+    expect(sockets.size).toBe(2)
   })
 })
 
