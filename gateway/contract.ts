@@ -84,9 +84,9 @@ export const METRICS = {
 } as const
 
 /** A bound of output tokens. */
-export const tokens = z.int().min(1).max(10_000_000)
+export const tokenBoundSchema = z.int().min(1).max(10_000_000)
 /** The name of a model. */
-export const name = z
+export const modelNameSchema = z
   .string()
   .regex(
     /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/,
@@ -104,9 +104,9 @@ export const MAX_UPLOAD_BYTES = 26_214_400
 
 const modelSchema = z.strictObject({
   /** The name that clients send and that the engine serves (`--served-model-name`). */
-  name,
+  name: modelNameSchema,
   /** The most output tokens of one request, all of its choices together; set when the client sends no limit. */
-  maxOutputTokens: tokens.default(4096),
+  maxOutputTokens: tokenBoundSchema.default(4096),
   /** A restricted model is there only for the keys that name it; nobody else sees it. */
   restricted: z.boolean().default(false),
   /**

@@ -1,6 +1,6 @@
 // The schema of the file of API keys.
 import { z } from 'zod'
-import { name, tokens } from './contract.ts'
+import { modelNameSchema, tokenBoundSchema } from './contract.ts'
 
 /** One API key. */
 export const keySchema = z.strictObject({
@@ -8,9 +8,9 @@ export const keySchema = z.strictObject({
   id: z.string().regex(/^[A-Za-z0-9._-]{1,63}$/, 'use letters, digits and ._- (at most 63)'),
   /** HMAC-SHA-256 of the key under the file's salt, in hex. */
   hash: z.string().regex(/^[0-9a-f]{64}$/, 'use the 64 hex digits that `npm run keys` prints'),
-  maxOutputTokens: tokens.optional(),
+  maxOutputTokens: tokenBoundSchema.optional(),
   /** Models that the key may use by name, restricted ones among them; without it, every unrestricted model. */
-  models: z.array(name).min(1).max(256).optional()
+  models: z.array(modelNameSchema).min(1).max(256).optional()
 })
 
 const toKeyFileSchema = <T extends z.ZodType<z.output<typeof keySchema>>>(key: T) =>
@@ -25,6 +25,6 @@ const toKeyFileSchema = <T extends z.ZodType<z.output<typeof keySchema>>>(key: T
 
 /** The file of API keys: hashes only, so whoever reads it learns no key. */
 export const keyFileSchema = toKeyFileSchema(keySchema)
-/** The same file where each of its keys was looked at before. */
+/** The same for a file each of whose keys was looked at before. */
 export const keyFileFrameSchema = toKeyFileSchema(z.custom<z.output<typeof keySchema>>())
 export type KeyFile = z.output<typeof keyFileSchema>
