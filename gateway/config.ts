@@ -56,7 +56,7 @@ export function loadKeyFile(path: string): KeyFile {
 
 const keysSchema = z.array(keySchema)
 
-/** Reads a file of API keys, as `loadKeyFile` does, in slices: a file of very many keys holds no stream up. */
+/** Reads a file of API keys, as `loadKeyFile` does, but looks at its keys in slices: of very many, that takes longest. */
 export async function loadKeyFileInSlices(path: string): Promise<KeyFile> {
   const text = await readFile(path, 'utf8').catch((cause) => refuseFile(path, 'key file', cause))
   const input = parseJson(text, path, 'key file')

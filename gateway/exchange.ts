@@ -80,7 +80,7 @@ function finish(outcome: Outcome, call: Call, sink: Sink, meter: Meter, deps: Ex
 
 /**
  * In line once more, before those that never had a turn, for what is left of the time that a request may wait. There may be
- * room at the engines that turned it away, for others or until their breakers open: it must not be asked there at once.
+ * room at the engines that turned it away, for others or until their breakers open: it must not go there at once.
  */
 function standAgain(
   call: Call,

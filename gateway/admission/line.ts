@@ -3,7 +3,7 @@
 /** Told to whoever has its turn, once, when it stands in line no more. */
 export type OnTurn = () => void
 
-/** For so long stands aside who must not be asked again at once, in ms. */
+/** For so long stands aside who must not go to an engine again at once, in ms. */
 const PAUSE_MS = 500
 
 /** Nobody is told twice, and nobody who has left. */

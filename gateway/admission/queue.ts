@@ -26,12 +26,12 @@ export interface Queue {
   /** A slot where the request need not wait; else a promise of one, or of a refused one, that is never rejected. */
   admit(call: Pick<Call, 'model' | 'body'>, waiter: Waiter): Slot | Promise<Slot>
   /**
-   * The same for a request that had its turn and found every engine full: it stands before those that had none, but for
-   * every other turn, which is theirs.
-   * @param waitedMs how long it has waited in all; it waits for the rest of `queueMs`
+   * The same for a request that had its turn and that no engine took: it stands before those that had none, but for every
+   * other turn, which is theirs.
+   * @param openMs how long ago it was accepted; it waits for the rest of `queueMs`
    * @param pauses the room that there is may be at engines that turned it away: it stands aside for half a second first
    */
-  readmit(call: Pick<Call, 'model'>, waiter: Waiter, waitedMs: number, pauses: boolean): Slot | Promise<Slot>
+  readmit(call: Pick<Call, 'model'>, waiter: Waiter, openMs: number, pauses: boolean): Slot | Promise<Slot>
   /** Looks again who may go: capacity has grown. */
   pump(): void
   /** Requests that wait and requests that hold a slot, by pool. */
@@ -81,11 +81,11 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
       if (refusal !== undefined) return refused(refusal)
       return wait(to, to.limits.queueMs, waiter, pump, (enter) => to.line.add(enter))
     },
-    readmit(call, waiter, waitedMs, pauses) {
+    readmit(call, waiter, openMs, pauses) {
       const to = admissions.get(deps.poolOf(call.model))
       if (to === undefined) return refused('no_engine')
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
-      const leftMs = to.limits.queueMs - waitedMs
+      const leftMs = to.limits.queueMs - openMs
       if (leftMs <= 0) return refused('queue_timeout')
       if (!pauses && !to.line.hasReturned && isFree(to)) return new HeldSlot(to, pump)
       // it was let in once, and its place may be taken: it waits all the same, where anybody may

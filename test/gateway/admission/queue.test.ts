@@ -40,8 +40,8 @@ function start(capacity: number, limits: Partial<QueueLimits> = {}) {
     const waiter = new FakeWaiter()
     return note(number, waiter, queue.admit({ model, body: { ...BODY, bytes: Buffer.alloc(bodyBytes) } }, waiter))
   }
-  const askAgain = (number: number, waitedMs = 0, waiter = new FakeWaiter(), pauses = false) =>
-    note(number, waiter, queue.readmit({ model: 'm' }, waiter, waitedMs, pauses))
+  const askAgain = (number: number, openMs = 0, waiter = new FakeWaiter(), pauses = false) =>
+    note(number, waiter, queue.readmit({ model: 'm' }, waiter, openMs, pauses))
   const note = (number: number, waiter: FakeWaiter, slot: Slot | Promise<Slot>) => {
     void Promise.resolve(slot).then(({ refused }) =>
       log.push(`${number} ${refused === undefined ? 'in' : reasonOf(refused)}`)
@@ -235,10 +235,10 @@ describe('a request that engines refused as one too many', () => {
   it.each([
     ['it has waited as long as it may', 1_000, {}, 'queue_timeout'],
     ['nobody may wait', 0, { maxQueued: 0 }, 'queue_timeout']
-  ])('is sent away where %s', async (_when, waitedMs, limits, code) => {
+  ])('is sent away where %s', async (_when, openMs, limits, code) => {
     const { ask, askAgain } = start(1, limits)
     ask(1)
-    expect(await refusalOf(askAgain(2, waitedMs).slot)).toBe(code)
+    expect(await refusalOf(askAgain(2, openMs).slot)).toBe(code)
   })
 
   it('stands aside for a moment where the room may not be for it, holds up nobody, and then goes first', async () => {
