@@ -4,6 +4,7 @@ import { createQueue } from '../../gateway/admission/queue.ts'
 import type { EngineHandler, Lease, RequestRecord } from '../../gateway/call.ts'
 import { GatewayError } from '../../gateway/errors.ts'
 import { exchange } from '../../gateway/exchange.ts'
+import { HEARTBEAT } from '../../gateway/stream/sse.ts'
 import { createWatches } from '../../gateway/stream/watch.ts'
 import { createPool } from '../../gateway/upstream/pool.ts'
 import { DONE_EVENT, ERROR_FRAME, FakeEngine, FakeSink, FINISH, fakeCall, ROLE, TEXT } from '../helpers/fakes.ts'
@@ -299,6 +300,16 @@ describe('a request that every engine refuses as one too many', () => {
     await vi.advanceTimersByTimeAsync(300)
     expect([(await outcome).kind, asked.length, sink.failure?.code]).toEqual(['error', 2, 'engine_overloaded'])
     expect([held(), records]).toMatchObject([[0, 0, 0], [{ queuedMs: 1_000, attempts: 2 }]])
+  })
+
+  it('hears beats while it waits, and is not late with its first token', async () => {
+    const { outcome, sink, clock } = run([isFull])
+    await settle()
+    clock.nowMs = TIMERS.firstTokenMs + 1
+    while (sink.text === '' && sink.failure === undefined) await settle()
+    expect([sink.text, sink.failure]).toEqual([HEARTBEAT.toString(), undefined])
+    sink.leave()
+    await outcome
   })
 
   it('leaves the line with its reader', async () => {

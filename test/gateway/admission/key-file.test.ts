@@ -137,19 +137,26 @@ describe('a key file', () => {
     expect(told).toEqual(['keys a'])
   })
 
-  it('is not taken any more when it was still being read as that ended', async () => {
+  it.each([
+    ['taken', (read: PromiseWithResolvers<KeyFile>) => read.resolve(KEY_FILE)],
+    ['refused', (read: PromiseWithResolvers<KeyFile>) => read.reject(new Error('broken'))]
+  ])('is neither %s nor looked at again when it was still being read as that ended', async (_what, finish) => {
     writeFileSync(path, fileOf('a'))
     const [reading, read] = [Promise.withResolvers<void>(), Promise.withResolvers<KeyFile>()]
     const load = () => {
+      told.push('read')
       reading.resolve()
       return read.promise
     }
-    const stop = followKeyFile(path, EVERY_MS, { load, onKeys: async () => void told.push('keys'), onRefused() {} })
+    const tell = (what: string) => void told.push(what)
+    const stop = followKeyFile(path, EVERY_MS, { load, onKeys: async () => tell('keys'), onRefused: () => tell('no') })
     await reading.promise
     stop()
-    read.resolve(KEY_FILE)
+    finish(read)
     await afterSomeLooks()
-    expect(told).toEqual([])
+    writeFileSync(path, fileOf('bb'))
+    await afterSomeLooks()
+    expect(told).toEqual(['read'])
   })
 })
 

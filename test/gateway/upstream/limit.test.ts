@@ -56,7 +56,7 @@ describe('the limit of an engine', () => {
     expect([before, during, limit.maxActive]).toEqual([13, 12, 13])
   })
 
-  it('stops to grow when it is told to', () => {
+  it('stops growing when it is told to', () => {
     const limit = createLimit(8, () => {})
     limit.lower(4)
     limit.stop()
