@@ -1,5 +1,8 @@
 // Connections of Sluice's own protocol: who gets one, how much it may do, and when it is given up.
+import { once } from 'node:events'
+import { Agent, request } from 'node:http'
 import type { Socket } from 'node:net'
+import { text as readText } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { chatBody, jsonOf, LONG } from '../helpers/client.ts'
@@ -159,6 +162,13 @@ describe('who may connect', () => {
   })
 })
 
+const UPGRADE = {
+  connection: 'upgrade',
+  upgrade: 'websocket',
+  'sec-websocket-version': '13',
+  'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ=='
+}
+
 describe.each(['auto', 'fastify'] as const)(
   'a request for a WebSocket behind one of %s that is still answered',
   (clientServer) => {
@@ -172,13 +182,7 @@ describe.each(['auto', 'fastify'] as const)(
       // in chunks, so that either way Node's server has the connection
       const asked =
         head('POST', 'content-type: application/json', 'transfer-encoding: chunked') + chunkOf(body) + LAST_CHUNK
-      const key = 'dGhlIHNhbXBsZSBub25jZQ=='
-      const upgrade = [
-        'connection: upgrade',
-        'upgrade: websocket',
-        'sec-websocket-version: 13',
-        `sec-websocket-key: ${key}`
-      ]
+      const upgrade = Object.entries(UPGRADE).map(([name, value]) => `${name}: ${value}`)
       const text = await exchangeRaw(gateway.address, { pieces: [asked + head('GET', ...upgrade)] })
       const statuses = [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)
       expect(statuses).toEqual(['200', '405', '404'])
@@ -186,6 +190,21 @@ describe.each(['auto', 'fastify'] as const)(
     })
   }
 )
+
+describe('a request for a WebSocket behind an answer that has left', () => {
+  it('gets one on the same connection', async () => {
+    await using gateway = await startGateway({ engines: [{}] })
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const send = (path: string, headers = {}) => request(gateway.address + path, { agent, headers }).end()
+    const [answer] = await once(send('/healthz'), 'response')
+    await readText(answer)
+    const asked = send('/v1/chat/completions', { ...UPGRADE, authorization: `Bearer ${KEY}` })
+    const [{ statusCode }] = await Promise.race([once(asked, 'upgrade'), once(asked, 'response')])
+    expect([statusCode, asked.reusedSocket]).toEqual([101, true])
+    agent.destroy()
+    asked.destroy()
+  })
+})
 
 describe('a peer that is dead', () => {
   it('is given up after its pings, and its streams are freed', async () => {

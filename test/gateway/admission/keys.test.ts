@@ -128,6 +128,7 @@ describe('a key ring that takes another file', () => {
       true
     ],
     ['fewer models', entry('a', { maxOutputTokens: 5, models: ['m'] }), false],
+    ['more models', entry('a', { maxOutputTokens: 5, models: ['m', 'n', 'o'] }), false],
     ['every model', entry('a', { maxOutputTokens: 5 }), false],
     ['no limit', entry('a', { models: ['m', 'n'] }), false],
     ['other models', entry('a', { maxOutputTokens: 5, models: ['m', 'o'] }), false],

@@ -34,6 +34,29 @@ describe('a connection that its engine gives up as it gets one more request', ()
   })
 })
 
+describe('a kept connection that breaks within its next answer', () => {
+  it.each([
+    ['an informational head', 'HTTP/1.1 103 Early Hints\r\n\r\n'],
+    ['a head', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n'],
+    ['a part of it', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na']
+  ])('after %s has run its request: no other one is asked', async (_what, said) => {
+    let asked = 0
+    await using engine = await serveBytes(async (socket) => {
+      if (++asked === 1) return socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na')
+      socket.write(said)
+      await sleep(20)
+      return socket.destroy()
+    })
+    const client = create()
+    const [first, next] = [new RecordingHandler(), new RecordingHandler()]
+    client.open(leaseOf(engine.origin), fakeCall({ stream: false }), first)
+    await first.over
+    await new Promise((resolve) => setImmediate(resolve))
+    client.open(leaseOf(engine.origin), fakeCall({ stream: false }), next)
+    expect([await next.over, asked]).toEqual([expect.not.stringContaining('end'), 2])
+  })
+})
+
 describe('a new connection that its engine gives up', () => {
   it.each([
     ['closes', 'destroy', ''],
