@@ -32,7 +32,7 @@ export interface CrowdOptions {
   readonly address: string
   readonly clients: number
   readonly forMs: number
-  /** On a machine that is too slow for so many in that time, up to four times as long. @default 0 */
+  /** How many streams are to be done: where the machine is too slow for so many, it goes on for up to four times `forMs`. @default 0 */
   readonly leastDone?: number
   /** From 0 to 1. */
   readonly random: () => number
