@@ -1,6 +1,7 @@
 // Moves an answer that is not streamed: a small one is looked at before it goes, a large one flows through.
 import type { Headers, Outcome } from '../call.ts'
 import { type AnswerRelay, engineFailed, engineGaveUp, letBodyGo, type RelayContext } from './answer-relay.ts'
+import { JsonEnd } from './json-end.ts'
 import { readEnding } from './readers.ts'
 import { toUsage, type Usage } from './usage.ts'
 
@@ -16,6 +17,8 @@ const USAGE = /"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})/
 export class WholeRelay implements AnswerRelay {
   readonly #context: RelayContext
   readonly #headers: Headers
+  /** Watched where nothing else tells a whole answer from one that is cut. */
+  readonly #jsonEnd: JsonEnd | undefined
   #held: Buffer[] = []
   #bytes = 0
   #tail: Buffer = Buffer.alloc(0)
@@ -24,6 +27,7 @@ export class WholeRelay implements AnswerRelay {
   constructor(context: RelayContext, headers: Headers) {
     this.#context = context
     this.#headers = headers
+    this.#jsonEnd = mayBeCut(headers) ? new JsonEnd() : undefined
   }
 
   data(chunk: Buffer, start: number, end: number): Outcome | undefined {
@@ -31,6 +35,7 @@ export class WholeRelay implements AnswerRelay {
     const bytes = chunk.subarray(start, end)
     this.#bytes += bytes.length
     this.#keepEnds(bytes)
+    this.#jsonEnd?.push(bytes)
     if (!sink.headSent) {
       this.#held.push(Buffer.from(bytes))
       if (this.#bytes <= MAX_HELD_BYTES) return undefined
@@ -44,12 +49,11 @@ export class WholeRelay implements AnswerRelay {
 
   end(): Outcome {
     const { call, sink, meter } = this.#context
+    if (this.#jsonEnd?.isReached === false)
+      return engineFailed('the engine closed its connection within its answer', !sink.headSent)
     const usage = readUsage(this.#tail) ?? readUsage(this.#front)
     if (!sink.headSent) {
-      const whole = Buffer.concat(this.#held)
-      if (this.#mayBeCut && !isJson(whole))
-        return engineFailed('the engine closed its connection within its answer', true)
-      const ending = readEnding(call, whole)
+      const ending = readEnding(call, Buffer.concat(this.#held))
       if (ending === 'abort') return engineGaveUp(true)
       if (ending === 'error') return engineFailed('the engine says of its own answer that it failed', true)
       sink.head(200, { ...this.#head(), 'content-length': String(this.#bytes) })
@@ -62,12 +66,6 @@ export class WholeRelay implements AnswerRelay {
 
   lost(cause: Error): Outcome {
     return engineFailed(cause, !this.#context.sink.headSent)
-  }
-
-  /** Nothing but the end of the connection says where such an answer ends, and a torn connection ends, too. */
-  get #mayBeCut(): boolean {
-    const { 'content-length': length, 'transfer-encoding': coding, 'content-type': type = '' } = this.#headers
-    return length === undefined && coding === undefined && /^application\/json/i.test(type)
   }
 
   #head(): Headers {
@@ -94,13 +92,13 @@ export class WholeRelay implements AnswerRelay {
   }
 }
 
-function isJson(bytes: Buffer): boolean {
-  try {
-    JSON.parse(bytes.toString())
-    return true
-  } catch {
-    return false
-  }
+/** Nothing but the end of the connection says where such an answer ends, and a torn connection ends, too. */
+function mayBeCut({
+  'content-length': length,
+  'transfer-encoding': coding,
+  'content-type': type = ''
+}: Headers): boolean {
+  return length === undefined && coding === undefined && /^application\/json/i.test(type)
 }
 
 /** The counts in a piece of an answer; undefined where there are none. */

@@ -115,6 +115,17 @@ describe('a large answer', () => {
     expect([await summary(attempt), attempt.sink.text === large]).toEqual(['complete', true])
   })
 
+  it.each([
+    ['is cut', -3, 'upstream_error, engine fault'],
+    ['is whole', undefined, 'complete']
+  ])('without a length that %s, at %s, is: %s', async (_what, end, expected) => {
+    const attempt = start()
+    attempt.engine.handler.onHead(200, JSON_HEAD)
+    attempt.engine.says(...pieces.slice(0, -1), (pieces.at(-1) as string).slice(0, end))
+    attempt.engine.handler.onEnd()
+    expect([await summary(attempt), attempt.sink.headSent]).toEqual([expected, true])
+  })
+
   it('has its counts read from its end', async () => {
     const { engine, meter, outcome } = answer(...pieces)
     engine.handler.onEnd()
