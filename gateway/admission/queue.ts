@@ -66,44 +66,47 @@ export function createQueue(pools: readonly string[], deps: QueueDeps): Queue {
   for (const pool of pools) admissions.set(pool, { pool, limits: deps.limitsOf(pool), active: 0, line: new Line() })
   // those who hold a slot and are at no engine yet, or between two, have a claim on the room that there is
   const isFree = ({ pool, active }: Admission) => deps.roomOf(pool) > active - deps.inFlightOf(pool)
-  const pump = (to: Admission) => {
-    while (to.line.ready > 0 && isFree(to)) to.line.takeNext()?.()
+  // an engine that nobody expects is not waited for
+  const canWait = ({ pool, limits }: Admission) => limits.waitForEngine || deps.hasEngine(pool)
+  const pump = (admission: Admission) => {
+    while (admission.line.ready > 0 && isFree(admission)) admission.line.takeNext()?.()
   }
   return {
     admit(call, waiter) {
-      const to = admissions.get(deps.poolOf(call.model))
-      if (to === undefined) return refused('no_engine')
+      const admission = admissions.get(deps.poolOf(call.model))
+      if (admission === undefined) return refused('no_engine')
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
       // asked for each, because each is counted
       const hasMemory = deps.admitsBody(call.body.bytes.length)
-      if (to.line.ready === 0 && isFree(to)) return new HeldSlot(to, pump)
-      const refusal = findRefusal(to, deps.hasEngine(to.pool), hasMemory)
+      if (admission.line.ready === 0 && isFree(admission)) return new HeldSlot(admission, pump)
+      const refusal = findRefusal(admission, canWait(admission), hasMemory)
       if (refusal !== undefined) return refused(refusal)
-      return wait(to, to.limits.queueMs, waiter, pump, (enter) => to.line.add(enter))
+      return wait(admission, admission.limits.queueMs, waiter, pump, (enter) => admission.line.add(enter))
     },
     readmit(call, waiter, openMs, pauses) {
-      const to = admissions.get(deps.poolOf(call.model))
-      if (to === undefined) return refused('no_engine')
+      const admission = admissions.get(deps.poolOf(call.model))
+      if (admission === undefined) return refused('no_engine')
       if (waiter.stopped !== undefined) return { refused: waiter.stopped, [Symbol.dispose]() {} }
-      const leftMs = to.limits.queueMs - openMs
+      const leftMs = admission.limits.queueMs - openMs
       if (leftMs <= 0) return refused('queue_timeout')
-      if (!pauses && !to.line.hasReturned && isFree(to)) return new HeldSlot(to, pump)
+      if (!canWait(admission)) return refused('no_engine')
+      if (!pauses && !admission.line.hasReturned && isFree(admission)) return new HeldSlot(admission, pump)
       // it was let in once, and its place may be taken: it waits all the same, where anybody may
-      if (to.limits.maxQueued === 0) return refused('queue_timeout')
-      return wait(to, leftMs, waiter, pump, (enter) =>
-        pauses ? to.line.addLater(enter, () => pump(to)) : to.line.addAgain(enter)
+      if (admission.limits.maxQueued === 0) return refused('queue_timeout')
+      return wait(admission, leftMs, waiter, pump, (enter) =>
+        pauses ? admission.line.addLater(enter, () => pump(admission)) : admission.line.addAgain(enter)
       )
     },
     pump() {
-      for (const to of admissions.values()) pump(to)
+      for (const admission of admissions.values()) pump(admission)
     },
     snapshot: () => [...admissions.values()].map(({ pool, line, active }) => ({ pool, queued: line.length, active }))
   }
 }
 
 /** Why whoever has to wait may not. */
-function findRefusal({ limits, line }: Admission, hasEngine: boolean, hasMemory: boolean): ErrorCode | undefined {
-  if (!limits.waitForEngine && !hasEngine) return 'no_engine'
+function findRefusal({ limits, line }: Admission, canWait: boolean, hasMemory: boolean): ErrorCode | undefined {
+  if (!canWait) return 'no_engine'
   if (line.length >= limits.maxQueued) return 'queue_full'
   return hasMemory ? undefined : 'memory_full'
 }
@@ -111,21 +114,21 @@ function findRefusal({ limits, line }: Admission, hasEngine: boolean, hasMemory:
 /** A slot that is taken; giving it back twice counts once. */
 class HeldSlot implements Slot {
   readonly refused = undefined
-  readonly #to: Admission
-  readonly #pump: (to: Admission) => void
+  readonly #admission: Admission
+  readonly #pump: (admission: Admission) => void
   #held = true
 
-  constructor(to: Admission, pump: (to: Admission) => void) {
-    this.#to = to
+  constructor(admission: Admission, pump: (admission: Admission) => void) {
+    this.#admission = admission
     this.#pump = pump
-    to.active++
+    admission.active++
   }
 
   [Symbol.dispose](): void {
     if (!this.#held) return
     this.#held = false
-    this.#to.active--
-    this.#pump(this.#to)
+    this.#admission.active--
+    this.#pump(this.#admission)
   }
 }
 
@@ -139,20 +142,20 @@ function refused(code: ErrorCode): Slot {
  * @param stand gives it its place
  */
 function wait(
-  to: Admission,
+  admission: Admission,
   mostMs: number,
   waiter: Waiter,
-  pump: (to: Admission) => void,
+  pump: (admission: Admission) => void,
   stand: (enter: () => void) => void
 ): Promise<Slot> {
   return new Promise((resolve) => {
     const leave = (slot: Slot) => {
       clearTimeout(timer)
-      to.line.delete(enter)
+      admission.line.delete(enter)
       waiter.onStop(undefined)
       resolve(slot)
     }
-    const enter = () => leave(new HeldSlot(to, pump))
+    const enter = () => leave(new HeldSlot(admission, pump))
     const timer = setTimeout(() => leave(refused('queue_timeout')), mostMs)
     stand(enter)
     waiter.onStop((outcome) => leave({ refused: outcome, [Symbol.dispose]() {} }))

@@ -241,6 +241,15 @@ describe('a request that engines refused as one too many', () => {
     expect(await refusalOf(askAgain(2, openMs).slot)).toBe(code)
   })
 
+  it('is sent away where the last engine has gone, unless one is waited for', async () => {
+    const sentAway = start(1)
+    const stays = start(1, { waitForEngine: true })
+    for (const { state } of [sentAway, stays]) state.capacity = 0
+    expect(await refusalOf(sentAway.askAgain(1).slot)).toBe('no_engine')
+    stays.askAgain(1)
+    expect(stays.main()?.queued).toBe(1)
+  })
+
   it('stands aside for a moment where the room may not be for it, holds up nobody, and then goes first', async () => {
     const { ask, askAgain, log, main } = start(2)
     askAgain(1, 0, undefined, true)
