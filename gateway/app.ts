@@ -15,9 +15,10 @@ import { createJournals } from './journal-states.ts'
 import type { Readiness } from './routes/ops.ts'
 import { createWatches } from './stream/watch.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import type { Client } from './upstream/client.ts'
 import { startDiscovery } from './upstream/discovery.ts'
 import { watchHealth } from './upstream/health.ts'
-import { createPool, type Pool } from './upstream/pool.ts'
+import { createPool, type Pool, type PoolDeps } from './upstream/pool.ts'
 import { createUpstream } from './upstream/upstream.ts'
 
 /** A gateway that has been put together; `listen` starts it. */
@@ -92,12 +93,7 @@ function createStates(settings: Settings, log: Logger): States {
     maxActiveOf: (name) => must(pools, name).maxActivePerEngine,
     now,
     random: Math.random,
-    watchHealth: (endpoint, onChange) =>
-      watchHealth({
-        intervalMs: config.healthIntervalMs,
-        probe: (timeoutMs) => client.probe(endpoint, timeoutMs),
-        onChange
-      }),
+    watchHealth: watchEngines(config, client, log),
     onChange(endpoint, state) {
       log.info({ pool: endpoint.pool, endpoint: endpoint.id, state }, 'engine')
       if (state === 'gone') client.forget(endpoint)
@@ -118,6 +114,16 @@ function createStates(settings: Settings, log: Logger): States {
   const metrics = createMetrics(gauges, namesOf(config))
   const journals = createJournals(settings, { now, newGatewayId: randomUUID, newSecret }, metrics, log)
   return { pool, queue, watches, client, metrics, journals }
+}
+
+function watchEngines({ healthIntervalMs }: Config, client: Client, log: Logger): PoolDeps['watchHealth'] {
+  return (endpoint, onChange) =>
+    watchHealth({
+      intervalMs: healthIntervalMs,
+      probe: (timeoutMs) => client.probe(endpoint, timeoutMs),
+      onChange,
+      onFailure: (cause) => log.warn({ pool: endpoint.pool, endpoint: endpoint.id, cause }, 'engine is not well')
+    })
 }
 
 const namesOf = ({ pools }: Config) => pools.flatMap(({ models }) => models.map(({ name }) => name))

@@ -17,8 +17,8 @@ export interface ClientOptions {
 export interface Client {
   /** Sends `call` to the leased engine. Everything that happens is told to `handler`; nothing is thrown. */
   open(lease: Lease, call: Call, handler: EngineHandler): void
-  /** Whether the engine's health route answers 200 in time. */
-  probe(endpoint: Endpoint, timeoutMs: number): Promise<boolean>
+  /** Asks the engine's health route. Resolves to why the engine is not well; to nothing where it answers 200 in time. */
+  probe(endpoint: Endpoint, timeoutMs: number): Promise<string | undefined>
   /** Closes the idle connections to an engine that is gone; open answers run on. */
   forget(endpoint: Endpoint): void
   /** Closes everything at once. */
@@ -152,6 +152,15 @@ function dispatch(pool: Pool, endpoint: Endpoint, call: Call, handler: EngineHan
   send(call.body.rest === undefined ? () => send(undefined) : undefined)
 }
 
+function describeFailure(
+  { name, message, code }: Error & { readonly code?: string | number },
+  timeoutMs: number
+): string {
+  if (name === 'TimeoutError') return `${ENGINE_HEALTH_PATH} did not answer within ${timeoutMs} ms`
+  // one that was tried at several addresses has a code alone
+  return message || String(code)
+}
+
 export function createClient(options: ClientOptions): Client {
   const pools = new Map<string, Pool>()
   const poolOf = ({ origin }: Endpoint) => {
@@ -168,9 +177,9 @@ export function createClient(options: ClientOptions): Client {
         const signal = AbortSignal.timeout(timeoutMs)
         const answer = await request(endpoint.origin + ENGINE_HEALTH_PATH, { dispatcher: poolOf(endpoint), signal })
         await answer.body.dump()
-        return answer.statusCode === 200
-      } catch {
-        return false
+        return answer.statusCode === 200 ? undefined : `${ENGINE_HEALTH_PATH} answered ${answer.statusCode}`
+      } catch (cause) {
+        return describeFailure(cause as Error & { readonly code?: string | number }, timeoutMs)
       }
     },
     forget(endpoint) {

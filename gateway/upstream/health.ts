@@ -5,20 +5,26 @@ const FAILURES = 2
 
 export interface HealthOptions {
   readonly intervalMs: number
-  /** Resolves to whether the engine is well, within `timeoutMs`; never rejects. */
-  readonly probe: (timeoutMs: number) => Promise<boolean>
+  /** Resolves to why the engine is not well, or to nothing where it is, within `timeoutMs`; never rejects. */
+  readonly probe: (timeoutMs: number) => Promise<string | undefined>
   readonly onChange: (healthy: boolean) => void
+  /** Told why a probe failed, unless the one before it failed for the same reason. */
+  readonly onFailure: (why: string) => void
 }
 
 /** Starts to ask, at once; the returned function stops. */
-export function watchHealth({ intervalMs, probe, onChange }: HealthOptions): () => void {
+export function watchHealth({ intervalMs, probe, onChange, onFailure }: HealthOptions): () => void {
   let healthy = false
   let failures = 0
+  let lastFailure: string | undefined
   let stopped = false
   let timer: NodeJS.Timeout | undefined
   const ask = async () => {
-    const well = await probe(Math.max(intervalMs, 1_000))
+    const failure = await probe(Math.max(intervalMs, 1_000))
     if (stopped) return
+    const well = failure === undefined
+    if (!well && failure !== lastFailure) onFailure(failure)
+    lastFailure = failure
     failures = well ? 0 : failures + 1
     const now = well || (healthy && failures < FAILURES)
     if (now !== healthy) {

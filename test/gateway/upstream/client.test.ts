@@ -218,11 +218,11 @@ describe('a pause', () => {
 
 describe('a probe', () => {
   it.each([
-    [200, true],
-    [503, false]
-  ])('of an engine that answers %i is %s', async (status, healthy) => {
+    [200, undefined],
+    [503, '/health answered 503']
+  ])('of an engine that answers %i says: %s', async (status, failure) => {
     await using engine = await serveEngine((response) => response.writeHead(status).end())
-    expect(await create().probe(leaseOf(engine.origin).endpoint, 1_000)).toBe(healthy)
+    expect(await create().probe(leaseOf(engine.origin).endpoint, 1_000)).toBe(failure)
   })
 
   it('asks the health route', async () => {
@@ -231,13 +231,13 @@ describe('a probe', () => {
     expect(engine.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(['GET /health'])
   })
 
-  it('of an engine that does not answer in time is false', async () => {
+  it('of an engine that does not answer in time says so', async () => {
     await using engine = await serveEngine(() => {})
-    expect(await create().probe(leaseOf(engine.origin).endpoint, 50)).toBe(false)
+    expect(await create().probe(leaseOf(engine.origin).endpoint, 50)).toBe('/health did not answer within 50 ms')
   })
 
-  it('of an engine that is not there is false', async () => {
-    expect(await create().probe(leaseOf('http://127.0.0.1:1').endpoint, 1_000)).toBe(false)
+  it('of an engine that is not there says what the system says', async () => {
+    expect(await create().probe(leaseOf('http://127.0.0.1:1').endpoint, 1_000)).toBe('connect ECONNREFUSED 127.0.0.1:1')
   })
 })
 

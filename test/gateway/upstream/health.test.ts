@@ -6,8 +6,9 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 /** Answers the probes in turn, the last one for ever, and logs what changes and when. */
-function start(answers: boolean[], intervalMs = 2_000) {
+function start(answers: (boolean | string)[], intervalMs = 2_000) {
   const log: string[] = []
+  const failures: string[] = []
   const timeouts: number[] = []
   let asked = 0
   const startedMs = Date.now()
@@ -15,11 +16,13 @@ function start(answers: boolean[], intervalMs = 2_000) {
     intervalMs,
     probe: async (timeoutMs) => {
       timeouts.push(timeoutMs)
-      return answers[Math.min(asked++, answers.length - 1)] === true
+      const answer = answers[Math.min(asked++, answers.length - 1)]
+      return answer === true ? undefined : String(answer)
     },
+    onFailure: (why) => failures.push(why),
     onChange: (healthy) => log.push(`${healthy ? 'up' : 'down'} at ${Date.now() - startedMs}`)
   })
-  return { log, timeouts, stop, pass: (ms: number) => vi.advanceTimersByTimeAsync(ms), asked: () => asked }
+  return { log, failures, timeouts, stop, pass: (ms: number) => vi.advanceTimersByTimeAsync(ms), asked: () => asked }
 }
 
 describe('health', () => {
@@ -51,6 +54,21 @@ describe('health', () => {
     const { log, pass } = start([false])
     await pass(5_000)
     expect(log).toEqual([])
+  })
+
+  it('is told of with each other reason for which it is not there', async () => {
+    const { failures, pass } = start([
+      'refused',
+      'refused',
+      'no answer',
+      true,
+      true,
+      'no answer',
+      'no answer',
+      'refused'
+    ])
+    await pass(20_000)
+    expect(failures).toEqual(['refused', 'no answer', 'no answer', 'refused'])
   })
 
   it('that stays is told once', async () => {
