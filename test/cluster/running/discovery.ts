@@ -37,7 +37,6 @@ function watchGateway({ spaces }: Cluster, address: string, count: number): Watc
   const fail = (why: string | number | null) =>
     known.reject(new Error(`what watches the gateway told nothing, but ended: ${why}`))
   child.once('error', ({ message }) => fail(message)).once('close', fail)
-  known.promise.catch(() => {})
   return { watching: Promise.race([watching.promise, known.promise]), knownMs: known.promise }
 }
 

@@ -14,6 +14,17 @@ function create(connectMs = 500) {
   return client
 }
 
+/** Sends a request, and once it is answered another one, whose end it tells. */
+async function askTwice(origin: string): Promise<string> {
+  const client = create()
+  const [first, next] = [new RecordingHandler(), new RecordingHandler()]
+  client.open(leaseOf(origin), fakeCall({ stream: false }), first)
+  await first.over
+  await new Promise((resolve) => setImmediate(resolve))
+  client.open(leaseOf(origin), fakeCall({ stream: false }), next)
+  return next.over
+}
+
 describe('a connection that its engine gives up as it gets one more request', () => {
   it.each([
     ['closes', 'destroy'],
@@ -24,13 +35,7 @@ describe('a connection that its engine gives up as it gets one more request', ()
       if (++asked === 1) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na')
       else socket[giveUp]()
     })
-    const client = create()
-    const [first, next] = [new RecordingHandler(), new RecordingHandler()]
-    client.open(leaseOf(engine.origin), fakeCall({ stream: false }), first)
-    await first.over
-    await new Promise((resolve) => setImmediate(resolve))
-    client.open(leaseOf(engine.origin), fakeCall({ stream: false }), next)
-    expect([await next.over, asked]).toEqual([expect.not.stringContaining('end'), 3])
+    expect([await askTwice(engine.origin), asked]).toEqual([expect.not.stringContaining('end'), 3])
   })
 })
 
@@ -47,13 +52,7 @@ describe('a kept connection that breaks within its next answer', () => {
       await sleep(20)
       return socket.destroy()
     })
-    const client = create()
-    const [first, next] = [new RecordingHandler(), new RecordingHandler()]
-    client.open(leaseOf(engine.origin), fakeCall({ stream: false }), first)
-    await first.over
-    await new Promise((resolve) => setImmediate(resolve))
-    client.open(leaseOf(engine.origin), fakeCall({ stream: false }), next)
-    expect([await next.over, asked]).toEqual([expect.not.stringContaining('end'), 2])
+    expect([await askTwice(engine.origin), asked]).toEqual([expect.not.stringContaining('end'), 2])
   })
 })
 
