@@ -73,6 +73,7 @@ export const METRICS = {
   engineInFlight: 'sluice_engine_in_flight_requests',
   engineMaxActive: 'sluice_engine_max_active_requests',
   engineUp: 'sluice_engine_up',
+  engineAttempts: 'sluice_engine_attempts_total',
   journals: 'sluice_streams',
   journalsEnded: 'sluice_streams_ended_total',
   journalBytes: 'sluice_stream_journal_bytes',

@@ -1,5 +1,5 @@
 // The process's Prometheus metrics, every label from a bounded set.
-import { collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
 import type { RequestRecord } from '../call.ts'
 import { METRICS } from '../contract.ts'
 import type { ErrorCode } from '../errors.ts'
@@ -13,6 +13,7 @@ export interface MetricSources {
     readonly healthy: boolean
     readonly inFlight: number
     readonly maxActive: number
+    readonly attempts: Readonly<Record<'ok' | 'failed' | 'full', number>>
   }[]
   journals(): { running: number; finished: number; viewers: number; bytes: number }
 }
@@ -75,6 +76,7 @@ export function createMetrics(sources: MetricSources, models: readonly string[])
   collectDefaultMetrics({ register: registry })
   const record = createRequestMetrics(registry, models)
   createGauges(registry, sources)
+  createEngineMetrics(registry, sources)
   const refusals = register(
     registry,
     createCounter({
@@ -198,21 +200,6 @@ function createGauges(registry: Registry, sources: MetricSources): void {
   gauge(METRICS.queuedRequests, 'Requests that wait for a slot.', ['pool'], function () {
     for (const { pool, queued } of sources.queues()) this.set({ pool }, queued)
   })
-  gauge(METRICS.engineInFlight, 'Requests at one engine.', ['pool', 'endpoint'], function () {
-    this.reset()
-    for (const { endpoint, inFlight } of sources.engines())
-      this.set({ pool: endpoint.pool, endpoint: endpoint.id }, inFlight)
-  })
-  gauge(METRICS.engineMaxActive, 'Requests that one engine gets at once.', ['pool', 'endpoint'], function () {
-    this.reset()
-    for (const { endpoint, maxActive } of sources.engines())
-      this.set({ pool: endpoint.pool, endpoint: endpoint.id }, maxActive)
-  })
-  gauge(METRICS.engineUp, 'Whether one engine is healthy.', ['pool', 'endpoint'], function () {
-    this.reset()
-    for (const { endpoint, healthy } of sources.engines())
-      this.set({ pool: endpoint.pool, endpoint: endpoint.id }, healthy ? 1 : 0)
-  })
   gauge(METRICS.journals, 'Resumable streams of this gateway.', ['state'], function () {
     const { running, finished } = sources.journals()
     this.set({ state: 'running' }, running)
@@ -223,5 +210,37 @@ function createGauges(registry: Registry, sources: MetricSources): void {
   })
   gauge(METRICS.journalBytes, 'Events of resumable streams in memory, in bytes.', [], function () {
     this.set(sources.journals().bytes)
+  })
+}
+
+/** Series of engines go when the engine goes: the addresses of a year of rollouts are too many. */
+function createEngineMetrics(registry: Registry, { engines }: MetricSources): void {
+  const registers = [registry]
+  const gauge = (name: string, help: string, read: (engine: ReturnType<typeof engines>[number]) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['pool', 'endpoint'],
+      registers,
+      collect() {
+        this.reset()
+        for (const engine of engines())
+          this.set({ pool: engine.endpoint.pool, endpoint: engine.endpoint.id }, read(engine))
+      }
+    })
+  gauge(METRICS.engineInFlight, 'Requests at one engine.', ({ inFlight }) => inFlight)
+  gauge(METRICS.engineMaxActive, 'Requests that one engine gets at once.', ({ maxActive }) => maxActive)
+  gauge(METRICS.engineUp, 'Whether one engine is healthy.', ({ healthy }) => (healthy ? 1 : 0))
+  new Counter({
+    name: METRICS.engineAttempts,
+    help: 'How often one engine was asked, by how it did.',
+    labelNames: ['pool', 'endpoint', 'result'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { endpoint, attempts } of engines())
+        for (const [result, count] of Object.entries(attempts))
+          this.inc({ pool: endpoint.pool, endpoint: endpoint.id, result }, count)
+    }
   })
 }

@@ -25,6 +25,15 @@ export interface EngineState {
   readonly inFlight: number
   /** How many requests it gets at once: as configured, or fewer where it has refused more. */
   readonly maxActive: number
+  readonly attempts: Readonly<Attempts>
+}
+
+/** How often an engine was asked since it came, by how it did. What says nothing of it, as a reader that left, is not counted. */
+export interface Attempts {
+  ok: number
+  failed: number
+  /** It refused a request as one too many. */
+  full: number
 }
 
 export interface Pool {
@@ -48,6 +57,7 @@ class Engine implements Candidate {
   readonly endpoint: Endpoint
   readonly breaker: Breaker
   readonly limit: Limit
+  readonly attempts: Attempts = { ok: 0, failed: 0, full: 0 }
   inFlight = 0
   healthy = false
   stopWatching = () => {}
@@ -94,11 +104,13 @@ class EngineLease implements Lease {
   }
 
   report(result: 'ok' | 'failed'): void {
+    this.#engine.attempts[result]++
     this.#engine.breaker.report(result)
   }
 
   /** An engine that has not eight places for one request may well have seven for others. */
   reportFull(places: number): void {
+    this.#engine.attempts.full++
     const others = this.#engine.inFlight - 1
     this.#engine.limit.lower(others + places - 1)
   }

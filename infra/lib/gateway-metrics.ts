@@ -7,7 +7,8 @@ export const GATEWAY_LABELS = {
   outcome: 'outcome',
   code: 'code',
   pool: 'pool',
-  endpoint: 'endpoint'
+  endpoint: 'endpoint',
+  result: 'result'
 } as const
 
 /** Metrics of the Node process, as prom-client's default collection names them. */

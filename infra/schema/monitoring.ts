@@ -36,6 +36,8 @@ const thresholdsSchema = z.strictObject({
   kvUsage: share.default(0.9),
   /** Sequences that an engine throws out and computes again, a minute. */
   preemptionsPerMinute: z.number().positive().max(100_000).default(6),
+  /** Share of the requests at one engine that it fails; readers see less of it, for most are tried again elsewhere. */
+  engineFailedShare: share.default(0.1),
   /** Share of requests whose reader leaves before the end. */
   cancelledShare: share.default(0.3),
   /** Share of requests whose reader gives up after 10 s and more while first tokens are sent in time. */

@@ -36,6 +36,8 @@ const gateway = 'namespace="sluice",pod="gateway-1",job="sluice/gateway"'
 const engine = `namespace="sluice",pod="engine-1",job="sluice/engine-llama",engine="0",model_name="${MODEL}"`
 const requests = (outcome: string, code = '') =>
   `sluice_requests_total{${gateway},gen_ai_request_model="${MODEL}",outcome="${outcome}",code="${code}"}`
+const attempts = (address: string, result: string) =>
+  `sluice_engine_attempts_total{${gateway},pool="llama",endpoint="${address}:8000",result="${result}"}`
 const duration = (suffix: string, le = '') =>
   `gen_ai_server_request_duration_seconds_${suffix}{${gateway},gen_ai_request_model="${MODEL}",error_type="client_gone"${le}}`
 const firstToken = (suffix: string, le = '') =>
@@ -55,6 +57,9 @@ const GOOD: Readonly<Record<string, string>> = {
   [`sluice_queued_requests{${gateway},pool="llama"}`]: constant(2),
   [`sluice_queued_requests{${gateway},pool="${OTHER}"}`]: constant(0),
   [`sluice_engine_up{${gateway},pool="llama",endpoint="10.0.0.1:8000"}`]: constant(1),
+  [attempts('10.0.0.1', 'ok')]: steady(1000),
+  [attempts('10.0.0.1', 'failed')]: steady(10),
+  [attempts('10.0.0.1', 'full')]: steady(500),
   [`sluice_refusals_total{${gateway},code="invalid_api_key"}`]: steady(1),
   [`sluice_keys_last_reload_successful{${gateway}}`]: constant(1),
   [`vllm:num_requests_running{${engine}}`]: constant(9),
@@ -91,6 +96,18 @@ const SCENARIOS: [alert: string, what: string, ...series: Series[]][] = [
     'SluiceEngineDown',
     'one of two engines does not answer',
     [`sluice_engine_up{${gateway},pool="llama",endpoint="10.0.0.2:8000"}`, constant(0)]
+  ],
+  [
+    'SluiceEngineFails',
+    'one of two engines fails one request in five',
+    [attempts('10.0.0.2', 'ok'), steady(80)],
+    [attempts('10.0.0.2', 'failed'), steady(20)]
+  ],
+  [
+    'SluiceEngineFails',
+    'an engine fails everything, and is asked now and then',
+    [attempts('10.0.0.2', 'ok'), constant(900)],
+    [attempts('10.0.0.2', 'failed'), steady(2)]
   ],
   ['SluiceEngineStuck', 'an engine never gets up', [`up{${engine}}`, constant(0)]],
   ['SluiceEngineMetricsMissing', "an engine's metrics are gone", [`vllm:num_requests_running{${engine}}`, '']],

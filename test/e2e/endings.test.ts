@@ -58,6 +58,15 @@ describe.each(WAYS)('by way of %s,', (way) => {
           async () => (await gateway.metric('sluice_engine_in_flight_requests')) === 0
         )
         expect(await gateway.metric('sluice_retries_total')).toBeGreaterThan(1)
+        const attempts = (result: string) =>
+          gateway.metric('sluice_engine_attempts_total', {
+            endpoint: new URL(gateway.engines[0]?.url ?? '').host,
+            result
+          })
+        const isFull = fault.kind === 'status' && fault.status === 503
+        // an engine that ends an answer by itself, as when it leaves, is not to blame
+        const isBlamed = !isFull && fault.kind !== 'abort'
+        expect([(await attempts('full')) > 1, (await attempts('failed')) > 1]).toEqual([isFull, isBlamed])
       })
     }
 

@@ -1,7 +1,7 @@
-// The alerts on engines: none, one that can't be reached, one that does not start, full KV caches, preemptions.
+// The alerts on engines: none, one that can't be reached, fails or does not start, full KV caches, preemptions.
 import { METRICS } from '../../../gateway/contract.ts'
 import { GATEWAY_LABELS } from '../../lib/gateway-metrics.ts'
-import { is, plain, rate, select, sumBy } from '../../lib/promql.ts'
+import { increase, is, isOneOf, plain, rate, select, share, sumBy } from '../../lib/promql.ts'
 import { VLLM_LABELS, VLLM_METRICS } from '../../lib/vllm-metrics.ts'
 import { enginesUp, queuedRequests } from './capacity.ts'
 import type { AlertingRule, RuleGroup, Watched, WatchedPool } from './rule.ts'
@@ -74,6 +74,25 @@ function watchHealth(namespace: string): AlertingRule {
   }
 }
 
+/** Whoever asks is told of a failure only where no other engine mends it, and health probes may never see it. */
+function watchFailures({ namespace, thresholds }: Watched): AlertingRule {
+  const { pool, endpoint, result } = GATEWAY_LABELS
+  const by = [pool, endpoint]
+  const attempts = (...results: string[]) =>
+    select(METRICS.engineAttempts, is('namespace', namespace), isOneOf(result, results))
+  const failed = sumBy(by, rate(attempts('failed'), '15m'))
+  const all = sumBy(by, rate(attempts('ok', 'failed'), '15m'))
+  const enough = `${sumBy(by, increase(attempts('ok', 'failed'), '15m'))} > ${thresholds.minRequests}`
+  return {
+    alert: 'SluiceEngineFails',
+    expr: `${share(failed, all)} > ${plain(thresholds.engineFailedShare)} and on (${by.join(', ')}) ${enough}`,
+    for: '5m',
+    severity: 'warning',
+    summary: `The engine {{ $labels.${endpoint} }} of {{ $labels.${pool} }} fails what it is asked`,
+    description: `{{ $value | humanizePercentage }} of the requests at {{ $labels.${endpoint} }} failed though its health is well. Those that had not begun to answer went to other engines, so readers may not see it yet.`
+  }
+}
+
 function watchMemory({ namespace, thresholds }: Watched): AlertingRule[] {
   const by = [VLLM_LABELS.model, 'pod']
   const where = is('namespace', namespace)
@@ -107,6 +126,7 @@ export function watchEngines(watched: Watched): RuleGroup {
     rules: [
       ...pools.flatMap((pool) => [watchNone, watchStart, watchMetrics].map((watch) => watch(namespace, pool))),
       watchHealth(namespace),
+      watchFailures(watched),
       ...watchMemory(watched)
     ]
   }

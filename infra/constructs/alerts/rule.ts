@@ -34,6 +34,7 @@ export interface Thresholds {
   readonly queuedRequests: number
   readonly kvUsage: number
   readonly preemptionsPerMinute: number
+  readonly engineFailedShare: number
   readonly cancelledShare: number
   readonly abandonedShare: number
   readonly slowReaderShare: number

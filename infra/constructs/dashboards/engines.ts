@@ -1,11 +1,11 @@
 // The rows of a dashboard that show engines: how loaded they are, and how fast.
 import { METRICS } from '../../../gateway/contract.ts'
 import { GATEWAY_LABELS } from '../../lib/gateway-metrics.ts'
-import { type Matcher, rate, select, sumBy } from '../../lib/promql.ts'
+import { isNot, type Matcher, rate, select, sumBy } from '../../lib/promql.ts'
 import { VLLM_LABELS, VLLM_METRICS } from '../../lib/vllm-metrics.ts'
 import { graph, ofModel, type Row, spread, WINDOW } from './panel.ts'
 
-const { pool, endpoint } = GATEWAY_LABELS
+const { pool, endpoint, result } = GATEWAY_LABELS
 const { model } = VLLM_LABELS
 
 export function showLoad(where: Matcher): Row {
@@ -34,6 +34,15 @@ export function showLoad(where: Matcher): Row {
         `{{${endpoint}}}`,
         sumBy([endpoint], select(METRICS.engineInFlight, where))
       ]),
+      graph(
+        'Engines that fail or are full',
+        'reqps',
+        'Requests that went to another engine, waited again, or failed.',
+        [
+          `{{${endpoint}}} {{${result}}}`,
+          sumBy([endpoint, result], rate(select(METRICS.engineAttempts, where, isNot(result, 'ok')), WINDOW))
+        ]
+      ),
       graph('Preemptions a minute', 'short', 'Sequences thrown out for want of KV cache and computed again.', [
         '{{pod}}',
         preemptions

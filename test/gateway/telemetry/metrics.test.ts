@@ -79,26 +79,44 @@ describe('a request that has ended', () => {
 })
 
 describe('what is there now', () => {
+  const engine = ({ healthy }: { healthy: boolean }) => ({
+    endpoint: { id: 'a:1', pool: 'p' },
+    healthy,
+    inFlight: 5,
+    maxActive: 7,
+    attempts: { ok: 20, failed: 2, full: 1 }
+  })
+
   it('is shown by queue and by engine', async () => {
     const { value } = create({
       queues: () => [{ pool: 'p', queued: 4, active: 9 }],
-      engines: () => [{ endpoint: { id: 'a:1', pool: 'p' }, healthy: true, inFlight: 5, maxActive: 7 }]
+      engines: () => [engine({ healthy: true })]
     })
     expect([
       await value(METRICS.queuedRequests, 'pool="p"'),
       await value(METRICS.activeRequests, 'pool="p"'),
       await value(METRICS.engineInFlight, 'endpoint="a:1"'),
       await value(METRICS.engineMaxActive, 'endpoint="a:1"'),
-      await value(METRICS.engineUp, 'endpoint="a:1"')
-    ]).toEqual([4, 9, 5, 7, 1])
+      await value(METRICS.engineUp, 'endpoint="a:1"'),
+      await value(METRICS.engineAttempts, 'endpoint="a:1"', 'result="ok"'),
+      await value(METRICS.engineAttempts, 'endpoint="a:1"', 'result="failed"'),
+      await value(METRICS.engineAttempts, 'endpoint="a:1"', 'result="full"')
+    ]).toEqual([4, 9, 5, 7, 1, 20, 2, 1])
   })
 
   it('does not show an engine that has gone', async () => {
-    const engines = [{ endpoint: { id: 'a:1', pool: 'p' }, healthy: false, inFlight: 5, maxActive: 7 }]
+    const engines = [engine({ healthy: false })]
     const { value } = create({ engines: () => engines })
-    const before = await value(METRICS.engineUp, 'endpoint="a:1"')
+    const values = async () => [
+      await value(METRICS.engineUp, 'endpoint="a:1"'),
+      await value(METRICS.engineAttempts, 'endpoint="a:1"', 'result="failed"')
+    ]
+    const before = await values()
     engines.pop()
-    expect([before, await value(METRICS.engineUp, 'endpoint="a:1"')]).toEqual([0, '0 series'])
+    expect([before, await values()]).toEqual([
+      [0, 2],
+      ['0 series', '0 series']
+    ])
   })
 })
 

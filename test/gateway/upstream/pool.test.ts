@@ -219,6 +219,20 @@ describe('an engine that refused one too many', () => {
   })
 })
 
+describe('what an engine was asked', () => {
+  it('is counted by how it did, and not where that says nothing of it', () => {
+    const { pool } = start(['a'])
+    const results = ['ok', 'failed', 'ok'] as const
+    for (const result of results) {
+      using lease = pool.lease('m', NONE)
+      lease?.report(result)
+    }
+    for (let left = 0; left < 4; left++) pool.lease('m', NONE)?.[Symbol.dispose]()
+    pool.lease('m', NONE)?.reportFull(1)
+    expect(pool.snapshot()[0]?.attempts).toEqual({ ok: 2, failed: 1, full: 1 })
+  })
+})
+
 describe('an engine that stays', () => {
   it('keeps its count and its health when the list is told again', () => {
     const { pool, inFlight } = start()
