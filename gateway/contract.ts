@@ -4,7 +4,7 @@ import { type EnginePath, TASKS } from './engine-routes.ts'
 import { streamsSchema } from './stream-limits.ts'
 import { timeBudgetSchema } from './time-budget.ts'
 
-export { streamLimits } from './stream-limits.ts'
+export { findStreamLimitProblems, streamLimits } from './stream-limits.ts'
 export { deriveTimeBudget, type TimeBudget, type TimeBudgetInput, timeBudgetSchema } from './time-budget.ts'
 
 /** TCP ports inside the cluster. 8000 is vLLM's own default. */
@@ -158,6 +158,11 @@ const poolSchema = z.strictObject({
 
 const bodyBytes = z.int().min(1024).max(1_073_741_824)
 
+/** Origins whose pages may call the API; `*` stands for every one. */
+export const corsOriginsSchema = z
+  .array(z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, 'use * or an origin, as https://app.example.com'))
+  .max(256)
+
 /** The bounds of WebSockets. */
 export const webSocketSchema = z.strictObject({
   /** How many a gateway has open; one more gets 503. 0 takes none. */
@@ -201,10 +206,7 @@ export const configSchema = z.strictObject({
    */
   keepAliveMs: z.int().min(1_000).max(86_400_000).default(75_000),
   /** Origins whose pages may call the API. No cookie is ever used, so `*` gives a page no right that its key lacks. */
-  corsOrigins: z
-    .array(z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, 'use * or an origin, as https://app.example.com'))
-    .max(256)
-    .default(['*']),
+  corsOrigins: corsOriginsSchema.default(['*']),
   websocket: webSocketSchema.prefault({}),
   /** The file of hashed API keys, as `npm run keys` writes it. */
   keysFile: z.string().min(1).default(FILES.keys),
