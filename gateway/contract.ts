@@ -116,12 +116,15 @@ const modelSchema = z.strictObject({
   tasks: tasksSchema.default(['generate'])
 })
 
+/** What is no address at all has a problem of its own, and none of those that only an address can have. */
+const parseHttp = (url: string) => (/^https?:/i.test(url) ? URL.parse(url) : null)
+
 const originSchema = z
-  .url({ protocol: /^https?$/, error: 'use an http:// or https:// address' })
-  .refine((url) => URL.canParse(url) && ['', '/'].includes(new URL(url).pathname) && !new URL(url).search, {
+  .url({ protocol: /^https?$/, error: 'use an http:// or https:// address, as http://10.0.0.7:8000' })
+  .refine((url) => (parseHttp(url)?.pathname ?? '/') === '/' && !parseHttp(url)?.search, {
     error: 'give scheme, host and port only, as http://10.0.0.7:8000; the paths are added'
   })
-  .refine((url) => URL.canParse(url) && !new URL(url).username && !new URL(url).password, {
+  .refine((url) => !parseHttp(url)?.username && !parseHttp(url)?.password, {
     error: 'no credentials in an address; use engineKeyFile'
   })
 
@@ -272,9 +275,14 @@ export function describeProblems(error: z.ZodError): string[] {
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'unrecognized_keys') return `there is no field ${issue.keys.join(', ')} here; is it misspelt?`
+  if (issue.code === 'unrecognized_keys') return describeUnknown(issue.keys)
   if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
   if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined'))
-    return `is missing; give a ${issue.expected}`
+    return `is missing; give ${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected}`
   return issue.message
 }
+
+const describeUnknown = (fields: readonly string[]) =>
+  fields.length === 1
+    ? `there is no field ${fields[0]} here; is it misspelt?`
+    : `there are no fields ${fields.join(', ')} here; are they misspelt?`
