@@ -111,8 +111,11 @@ function installErrorHandlers(server: FastifyInstance, maxBodyBytes: number, onR
   })
   server.setNotFoundHandler((request, reply) => {
     const allow = methodsOf(pathOf(request))
-    const error = new GatewayError(allow === undefined ? 'unknown_url' : 'method_not_allowed')
     if (allow !== undefined) reply.header('allow', allow)
+    const error =
+      allow === undefined
+        ? new GatewayError('unknown_url')
+        : new GatewayError('method_not_allowed', { message: `The route takes ${allow}, and not ${request.method}.` })
     onRefused(request, error)
     return sendError(request, reply, error)
   })

@@ -56,10 +56,8 @@ export function registerOpenAiRoutes(app: FastifyInstance, deps: OpenAiDeps): vo
       data: deps.catalog.list(principalOf(request)).map(({ model }) => toModel(model.name, deps.createdSeconds))
     }))
     guarded.get<{ Params: { '*': string } }>(`${PATHS.models}/*`, async (request) => {
-      const name = request.params['*']
-      if (deps.catalog.find(principalOf(request), name) === undefined)
-        throw new GatewayError('model_not_found', { param: 'model' })
-      return toModel(name, deps.createdSeconds)
+      const { model } = deps.catalog.get(principalOf(request), request.params['*'])
+      return toModel(model.name, deps.createdSeconds)
     })
     for (const path of pathsOf('json')) guarded.post(path, (request, reply) => answer(path, request, reply, deps))
     guarded.register(async (forms) => {

@@ -208,6 +208,7 @@ describe('routes', () => {
     const response = await get('/v1/chat/completions')
     expect(response.status).toBe(405)
     expect(response.headers.get('allow')).toBe('POST')
+    expect((await jsonOf(response)).error.message).toBe('The route takes POST, and not GET.')
   })
 
   it('answers HEAD and preflights as a browser needs them', async () => {
