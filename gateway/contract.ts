@@ -35,8 +35,7 @@ export const HEADERS = {
   /** `1` makes the stream of a POST resumable: its events get an `id:`. */
   resumable: 'x-sluice-resumable',
   /** Where such a stream can be resumed. */
-  stream: 'x-sluice-stream',
-  buffering: 'x-accel-buffering'
+  stream: 'x-sluice-stream'
 } as const
 
 /** Where the gateway's pod finds its files; the Deployment mounts them there. */
