@@ -38,8 +38,10 @@ const METHODS = new Map<string, string>([
   [PATHS.streams, 'POST']
 ])
 
-const methodsOf = (path: string) =>
-  METHODS.get(path) ?? (/^\/v1\/streams\/[^/]+$/.test(path) ? 'GET, DELETE' : undefined)
+function methodsOf(path: string): string | undefined {
+  if (path.startsWith(`${PATHS.models}/`)) return METHODS.get(PATHS.models)
+  return METHODS.get(path) ?? (/^\/v1\/streams\/[^/]+$/.test(path) ? 'GET, DELETE' : undefined)
+}
 
 export interface Server {
   readonly http: FastifyInstance
