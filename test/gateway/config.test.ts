@@ -63,6 +63,13 @@ describe('the files', () => {
     expect(refusalOf(read)).toContain(expected)
   })
 
+  it('that are not there are told of with what names them', () => {
+    const withoutConfig = () => loadSettings({ SLUICE_CONFIG: '/no/such/config.json' })
+    expect(refusalOf(withoutConfig)).toMatch(/SLUICE_CONFIG.*\n {2}\/no\/such\/config\.json: ENOENT/)
+    const withoutKeys = () => load({ keysFile: '/no/such/keys.json', pools: [POOL] })
+    expect(refusalOf(withoutKeys)).toMatch(/keysFile .* `npm run keys` writes\n/)
+  })
+
   it.each(['{"keys": sk-secret}', 'sk-secret', '{"a": "sk-secret"', '{"salt":"sk-secret",}'])(
     'that are no JSON are not quoted: %s',
     (content) => {
