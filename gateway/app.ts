@@ -80,7 +80,7 @@ export function createApp(settings: Settings, log: Logger): App {
 
 function createStates(settings: Settings, log: Logger): States {
   const { config } = settings
-  const { poolOf } = createCatalog(config.pools)
+  const catalog = createCatalog(config.pools)
   const pools = new Map(config.pools.map((pool) => [pool.name, pool]))
   const client = createUpstream({
     engineClient: config.engineClient,
@@ -89,7 +89,7 @@ function createStates(settings: Settings, log: Logger): States {
     onFallBack: (engine, cause) => log.warn({ engine, cause: cause.message }, 'engine goes the slow way from now on')
   })
   const pool = createPool({
-    poolOf,
+    poolOf: catalog.poolOf,
     maxActiveOf: (name) => must(pools, name).maxActivePerEngine,
     now,
     random: Math.random,
@@ -103,7 +103,7 @@ function createStates(settings: Settings, log: Logger): States {
   })
   const watches = createWatches(config.budget, { now })
   const queue = createQueue([...pools.keys()], {
-    poolOf,
+    poolOf: catalog.poolOf,
     limitsOf: (name) => must(pools, name),
     roomOf: (name) => pool.room(name),
     inFlightOf: (name) => pool.inFlight(name),
@@ -113,7 +113,7 @@ function createStates(settings: Settings, log: Logger): States {
   const gauges = { queues: queue.snapshot, engines: pool.snapshot, journals: () => journals.snapshot() }
   const metrics = createMetrics(gauges, namesOf(config))
   const journals = createJournals(settings, { now, newGatewayId: randomUUID, newSecret }, metrics, log)
-  return { pool, queue, watches, client, metrics, journals }
+  return { catalog, pool, queue, watches, client, metrics, journals }
 }
 
 function watchEngines({ healthIntervalMs }: Config, client: Client, log: Logger): PoolDeps['watchHealth'] {

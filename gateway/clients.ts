@@ -2,7 +2,7 @@
 import type { Server as HttpServer } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import { createCatalog } from './admission/catalog.ts'
+import type { Catalog } from './admission/catalog.ts'
 import { createKeyMemory, type KeyMemory } from './admission/key-memory.ts'
 import { createKeys, type Keys } from './admission/keys.ts'
 import type { Queue } from './admission/queue.ts'
@@ -34,6 +34,7 @@ import type { Pool } from './upstream/pool.ts'
 
 /** The states of one gateway, each created once. */
 export interface States {
+  readonly catalog: Catalog
   readonly pool: Pool
   readonly queue: Queue
   readonly watches: Watches
@@ -146,7 +147,7 @@ function toRouteDeps(settings: Settings, states: States, keys: Keys, log: Logger
     onFault: (call: Call, cause: unknown) => log.error({ requestId: call.id, err: cause }, 'request failed')
   }
   return {
-    catalog: createCatalog(config.pools),
+    catalog: states.catalog,
     authenticate: keys.authenticate,
     takesWork: () => ['serving', 'unready'].includes(deps.phase()),
     now: deps.now,

@@ -35,12 +35,16 @@ export interface StreamSecrets {
   readonly redisUrl: string | undefined
 }
 
+/** What a file is called that can't be read, and where its path comes from. */
+const CONFIG_FILE = `configuration, whose path is ${ENV.config} or the default`
+const KEYS_FILE = 'key file, whose path is keysFile of the configuration, and which `npm run keys` writes'
+
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Reads the file that `SLUICE_CONFIG` names and everything that it refers to; throws a `ConfigError`. */
 export function loadSettings(environment: Environment = process.env): Settings {
   const path = environment[ENV.config] ?? FILES.config
-  const config = parseConfig(readJson(path, 'configuration'), path, environment)
+  const config = parseConfig(readJson(path, CONFIG_FILE), path, environment)
   const keyFile = loadKeyFile(config.keysFile)
   const engineKeys = new Map<string, string>()
   for (const { name, engineKeyFile } of config.pools) {
@@ -51,15 +55,15 @@ export function loadSettings(environment: Environment = process.env): Settings {
 
 /** Reads a file of API keys; throws a `ConfigError`. */
 export function loadKeyFile(path: string): KeyFile {
-  return parse(keyFileSchema, readJson(path, 'key file'), `key file ${path}`)
+  return parse(keyFileSchema, readJson(path, KEYS_FILE), `key file ${path}`)
 }
 
 const keysSchema = z.array(keySchema)
 
 /** Reads a file of API keys, as `loadKeyFile` does, but looks at its keys in slices: of very many, that takes longest. */
 export async function loadKeyFileInSlices(path: string): Promise<KeyFile> {
-  const text = await readFile(path, 'utf8').catch((cause) => refuseFile(path, 'key file', cause))
-  const input = parseJson(text, path, 'key file')
+  const text = await readFile(path, 'utf8').catch((cause) => refuseFile(path, KEYS_FILE, cause))
+  const input = parseJson(text, path, KEYS_FILE)
   const what = `key file ${path}`
   const said = (input as { keys?: unknown } | null)?.keys
   if (!Array.isArray(said)) return parse(keyFileSchema, input, what)

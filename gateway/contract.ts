@@ -4,7 +4,7 @@ import { type EnginePath, TASKS } from './engine-routes.ts'
 import { streamsSchema } from './stream-limits.ts'
 import { timeBudgetSchema } from './time-budget.ts'
 
-export { streamLimits } from './stream-limits.ts'
+export { findStreamLimitProblems, streamLimits } from './stream-limits.ts'
 export { deriveTimeBudget, type TimeBudget, type TimeBudgetInput, timeBudgetSchema } from './time-budget.ts'
 
 /** TCP ports inside the cluster. 8000 is vLLM's own default. */
@@ -35,8 +35,7 @@ export const HEADERS = {
   /** `1` makes the stream of a POST resumable: its events get an `id:`. */
   resumable: 'x-sluice-resumable',
   /** Where such a stream can be resumed. */
-  stream: 'x-sluice-stream',
-  buffering: 'x-accel-buffering'
+  stream: 'x-sluice-stream'
 } as const
 
 /** Where the gateway's pod finds its files; the Deployment mounts them there. */
@@ -117,12 +116,15 @@ const modelSchema = z.strictObject({
   tasks: tasksSchema.default(['generate'])
 })
 
+/** What is no address at all has a problem of its own, and none of those that only an address can have. */
+const parseHttp = (url: string) => (/^https?:/i.test(url) ? URL.parse(url) : null)
+
 const originSchema = z
-  .url({ protocol: /^https?$/, error: 'use an http:// or https:// address' })
-  .refine((url) => URL.canParse(url) && ['', '/'].includes(new URL(url).pathname) && !new URL(url).search, {
+  .url({ protocol: /^https?$/, error: 'use an http:// or https:// address, as http://10.0.0.7:8000' })
+  .refine((url) => (parseHttp(url)?.pathname ?? '/') === '/' && !parseHttp(url)?.search, {
     error: 'give scheme, host and port only, as http://10.0.0.7:8000; the paths are added'
   })
-  .refine((url) => URL.canParse(url) && !new URL(url).username && !new URL(url).password, {
+  .refine((url) => !parseHttp(url)?.username && !parseHttp(url)?.password, {
     error: 'no credentials in an address; use engineKeyFile'
   })
 
@@ -158,6 +160,11 @@ const poolSchema = z.strictObject({
 })
 
 const bodyBytes = z.int().min(1024).max(1_073_741_824)
+
+/** Origins whose pages may call the API; `*` stands for every one. */
+export const corsOriginsSchema = z
+  .array(z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, 'use * or an origin, as https://app.example.com'))
+  .max(256)
 
 /** The bounds of WebSockets. */
 export const webSocketSchema = z.strictObject({
@@ -202,10 +209,7 @@ export const configSchema = z.strictObject({
    */
   keepAliveMs: z.int().min(1_000).max(86_400_000).default(75_000),
   /** Origins whose pages may call the API. No cookie is ever used, so `*` gives a page no right that its key lacks. */
-  corsOrigins: z
-    .array(z.string().regex(/^(\*|https?:\/\/[^/\s]+)$/, 'use * or an origin, as https://app.example.com'))
-    .max(256)
-    .default(['*']),
+  corsOrigins: corsOriginsSchema.default(['*']),
   websocket: webSocketSchema.prefault({}),
   /** The file of hashed API keys, as `npm run keys` writes it. */
   keysFile: z.string().min(1).default(FILES.keys),
@@ -271,9 +275,14 @@ export function describeProblems(error: z.ZodError): string[] {
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'unrecognized_keys') return `there is no field ${issue.keys.join(', ')} here; is it misspelt?`
+  if (issue.code === 'unrecognized_keys') return describeUnknown(issue.keys)
   if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
   if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined'))
-    return `is missing; give a ${issue.expected}`
+    return `is missing; give ${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected}`
   return issue.message
 }
+
+const describeUnknown = (fields: readonly string[]) =>
+  fields.length === 1
+    ? `there is no field ${fields[0]} here; is it misspelt?`
+    : `there are no fields ${fields.join(', ')} here; are they misspelt?`

@@ -30,7 +30,12 @@ const TABLE = {
     type: 'invalid_request_error',
     message: 'The model does not answer on this route.'
   },
-  unknown_url: { status: 404, type: 'invalid_request_error', message: 'There is no such route.' },
+  unknown_url: {
+    status: 404,
+    type: 'invalid_request_error',
+    message:
+      'There is no such route. Those of the API begin with /v1, as /v1/chat/completions: does the base URL leave it out, or say it twice?'
+  },
   method_not_allowed: { status: 405, type: 'invalid_request_error', message: 'The route does not take this method.' },
   body_too_large: { status: 413, type: 'invalid_request_error', message: 'The request body is too large.' },
   unsupported_media_type: {

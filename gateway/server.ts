@@ -38,8 +38,10 @@ const METHODS = new Map<string, string>([
   [PATHS.streams, 'POST']
 ])
 
-const methodsOf = (path: string) =>
-  METHODS.get(path) ?? (/^\/v1\/streams\/[^/]+$/.test(path) ? 'GET, DELETE' : undefined)
+function methodsOf(path: string): string | undefined {
+  if (path.startsWith(`${PATHS.models}/`)) return METHODS.get(PATHS.models)
+  return METHODS.get(path) ?? (/^\/v1\/streams\/[^/]+$/.test(path) ? 'GET, DELETE' : undefined)
+}
 
 export interface Server {
   readonly http: FastifyInstance
@@ -111,8 +113,11 @@ function installErrorHandlers(server: FastifyInstance, maxBodyBytes: number, onR
   })
   server.setNotFoundHandler((request, reply) => {
     const allow = methodsOf(pathOf(request))
-    const error = new GatewayError(allow === undefined ? 'unknown_url' : 'method_not_allowed')
     if (allow !== undefined) reply.header('allow', allow)
+    const error =
+      allow === undefined
+        ? new GatewayError('unknown_url')
+        : new GatewayError('method_not_allowed', { message: `The route takes ${allow}, and not ${request.method}.` })
     onRefused(request, error)
     return sendError(request, reply, error)
   })

@@ -28,6 +28,22 @@ export const streamLimits = {
   maxViewers: count(16, 10_000)
 } as const
 
+type StreamLimits = { readonly [K in keyof typeof streamLimits]: z.output<(typeof streamLimits)[K]> }
+
+/** Bounds that can't hold beside each other, each at its field; one that is not given is left aside. */
+export function findStreamLimitProblems(limits: Partial<StreamLimits>): [field: keyof StreamLimits, message: string][] {
+  const atMost = [
+    ['maxBytes', 'maxTotalBytes'],
+    ['maxJournalsPerKey', 'maxJournals']
+  ] as const
+  return atMost.flatMap(([small, large]): [keyof StreamLimits, string][] => {
+    const [a, b] = [limits[small], limits[large]]
+    return a === undefined || b === undefined || a <= b
+      ? []
+      : [[small, `${small} (${a}) must be at most ${large} (${b})`]]
+  })
+}
+
 /** How several gateways share one Redis. */
 const redisSchema = z.strictObject({
   /**
@@ -48,15 +64,7 @@ export const streamsSchema = z
     signingKeyFile: z.string().min(1).optional(),
     redis: redisSchema.prefault({})
   })
-  .superRefine(({ maxBytes, maxTotalBytes, maxJournals, maxJournalsPerKey }, context) => {
-    const atMost = (field: string, small: number, other: string, large: number) => {
-      if (small > large)
-        context.addIssue({
-          code: 'custom',
-          path: [field],
-          message: `${field} (${small}) must be at most ${other} (${large})`
-        })
-    }
-    atMost('maxBytes', maxBytes, 'maxTotalBytes', maxTotalBytes)
-    atMost('maxJournalsPerKey', maxJournalsPerKey, 'maxJournals', maxJournals)
+  .superRefine((limits, context) => {
+    for (const [field, message] of findStreamLimitProblems(limits))
+      context.addIssue({ code: 'custom', path: [field], message })
   })

@@ -20,6 +20,16 @@ interface Build {
   readonly notices: readonly string[]
 }
 
+/** What a synth has written. */
+interface Synthesis {
+  /** Relative to the output folder. */
+  readonly files: string[]
+  /** Those of regions, relative to the output folder: each is applied to a cluster of its own. */
+  readonly folders: readonly string[]
+  /** What has to be set outside of these manifests. */
+  readonly notices: readonly string[]
+}
+
 /** Builds every region of every environment, checked as a whole; nothing is written. */
 function build(input: StackInput, outdir: string): Build {
   const environments = parseEnvironments(input)
@@ -40,18 +50,17 @@ function build(input: StackInput, outdir: string): Build {
 /**
  * Writes `<outdir>/[<environment>/]<region>/<concern>.yaml` with a kustomization beside it, and the GitOps objects into
  * `<outdir>/gitops/`; removes what an earlier synth made and this one does not. In the templates folder of a Helm chart
- * it writes the regions only, as templates. Returns the files, relative to `outdir`, and what has to be set outside of
- * these manifests.
+ * it writes the regions only, as templates.
  * @throws StackError before anything is written
  */
-export function synthesize(input: StackInput, outdir: string): { files: string[]; notices: readonly string[] } {
+export function synthesize(input: StackInput, outdir: string): Synthesis {
   const { app, endpoints, notices } = build(input, outdir)
   const folders = endpoints.map(({ node }) => node.path)
   const manifests = renderManifests(app)
   const files = isHelmChart(outdir)
     ? renderHelmChart(manifests, folders)
     : [...manifests, ...renderKustomizations(manifests, folders)]
-  return { files: writeFiles(files, outdir), notices }
+  return { files: writeFiles(files, outdir), folders, notices }
 }
 
 /**

@@ -52,12 +52,13 @@ function kindOf({ apiVersion, kind }: ApiObject): string {
   return apiVersion.includes('/') ? `${apiVersion}/${kind}` : `core/${apiVersion}/${kind}`
 }
 
-function main(folder: string | undefined): number {
+function main([folder, ...more]: readonly string[]): number {
   try {
-    const command = folder === undefined ? undefined : renderPruneCommand(stack, folder)
+    // of two, one would be left out, and nobody would notice
+    const command = folder === undefined || more.length > 0 ? undefined : renderPruneCommand(stack, folder)
     if (command !== undefined) console.log(command)
     else
-      console.error(`name a folder of charts-out/: npm run -s prune -- ${[...listObjects(stack).keys()].join(' | ')}`)
+      console.error(`name one folder of charts-out/: npm run -s prune -- ${[...listObjects(stack).keys()].join(' | ')}`)
     return command === undefined ? 2 : 0
   } catch (error) {
     if (!(error instanceof StackError)) throw error
@@ -66,4 +67,4 @@ function main(folder: string | undefined): number {
   }
 }
 
-if (import.meta.main) process.exitCode = main(process.argv[2])
+if (import.meta.main) process.exitCode = main(process.argv.slice(2))

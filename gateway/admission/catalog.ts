@@ -1,6 +1,7 @@
 // Which models there are, and which of them a key may see and use.
 import type { Principal } from '../call.ts'
 import type { Config, ModelConfig } from '../contract.ts'
+import { GatewayError } from '../errors.ts'
 
 /** A model and the pool that serves it. */
 export interface CatalogEntry {
@@ -9,8 +10,8 @@ export interface CatalogEntry {
 }
 
 export interface Catalog {
-  /** The model by name, or undefined where it does not exist or the principal may not use it: no way to tell which. */
-  find(principal: Principal, name: string): CatalogEntry | undefined
+  /** The model by name. Throws `model_not_found` where it does not exist or the principal may not use it: no way to tell which. */
+  get(principal: Principal, name: string): CatalogEntry
   /** Every model that the principal may use, in the order of the configuration. */
   list(principal: Principal): CatalogEntry[]
   /** The pool of a model that exists. */
@@ -23,9 +24,11 @@ export function createCatalog(pools: Config['pools']): Catalog {
   const mayUse = (principal: Principal, { model }: CatalogEntry) =>
     principal.models === 'unrestricted' ? !model.restricted : principal.models.includes(model.name)
   return {
-    find(principal, name) {
+    get(principal, name) {
       const entry = entries.get(name)
-      return entry !== undefined && mayUse(principal, entry) ? entry : undefined
+      if (entry === undefined || !mayUse(principal, entry))
+        throw new GatewayError('model_not_found', { param: 'model' })
+      return entry
     },
     list: (principal) => [...entries.values()].filter((entry) => mayUse(principal, entry)),
     poolOf(name) {

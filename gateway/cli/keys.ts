@@ -14,6 +14,7 @@ import {
 import { parseArgs } from 'node:util'
 import { hashKey } from '../admission/keys.ts'
 import { describeProblems, FILES } from '../contract.ts'
+import { locateMistake } from '../json-mistake.ts'
 import { type KeyFile, keyFileSchema } from '../key-schema.ts'
 
 const USAGE = `usage: npm run keys -- ID [--file keys.json] [--max-output-tokens N] [--models a,b]
@@ -60,10 +61,19 @@ function parseKeyFile(input: unknown, file: string): KeyFile {
 
 function readKeyFile(file: string): KeyFile {
   if (!existsSync(file)) return { salt: randomBytes(32).toString('base64'), keys: [] }
+  const text = readText(file)
   try {
-    return parseKeyFile(JSON.parse(readFileSync(file, 'utf8')), file)
+    return parseKeyFile(JSON.parse(text), file)
   } catch {
-    return fail(`${file}: cannot be read as JSON; nothing was changed`)
+    return fail(`${file}: not valid JSON: ${locateMistake(text)}; nothing was changed`)
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    return fail(`${file} cannot be read: ${(cause as Error).message}`)
   }
 }
 

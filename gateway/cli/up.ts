@@ -1,5 +1,6 @@
 // `npm start`: the main job on embedded defaults: manifests, two simulated engines, the gateway, one streamed answer.
 import { randomBytes } from 'node:crypto'
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { StackError, synthesize } from '../../infra/main.ts'
 import { stack } from '../../infra/stack.ts'
@@ -48,11 +49,13 @@ function localSettings(engines: readonly SimEngine[], port: number): Settings {
   }
 }
 
-function writeCharts(): void {
-  const { files, notices } = synthesize(stack, CHARTS)
-  say(`charts-out/     ${files.length} manifests for ${stack.regions.map(({ name }) => name).join(' and ')}`)
+/** Returns the folders of the regions. */
+function writeCharts(): readonly string[] {
+  const { files, folders, notices } = synthesize(stack, CHARTS)
+  say(`charts-out/     ${files.length} manifests for ${new Intl.ListFormat('en').format(folders)}`)
   if (notices.length > 0)
     say(`                ${notices.length} notes on what their clusters need: npm run synth prints them`)
+  return folders
 }
 
 async function startGateway(engines: readonly SimEngine[], port: number): Promise<{ app: App; address: string }> {
@@ -88,7 +91,7 @@ async function showOneAnswer(address: string): Promise<void> {
   say(`\n\nTTFT ${ttftMs.toFixed(0)} ms, ${tokens} tokens, ${tokensPerSecond.toFixed(1)} tokens/s (simulated engines)`)
 }
 
-function printLines(address: string): void {
+function printLines(address: string, folders: readonly string[]): void {
   say(`
 Ask it yourself:
 
@@ -111,7 +114,7 @@ Ask it yourself:
 
 The manifests are in charts-out/, one folder a region. Read infra/stack.ts, then:
 
-${stack.regions.map(({ name }) => `  kubectl --context ${name} apply -k charts-out/${name}`).join('\n')}
+${folders.map((folder) => `  kubectl --context ${basename(folder)} apply -k charts-out/${folder}`).join('\n')}
 
 See it: ${address}/ in a browser. The key is ${KEY}.
 
@@ -120,13 +123,13 @@ Serving on ${address} (models ${MODELS.join(', ')}; key ${KEY}). Ctrl-C ends it.
 
 async function up(): Promise<void> {
   const port = parsePort() ?? DEFAULT_PORT
-  writeCharts()
+  const folders = writeCharts()
   const engines = await Promise.all([1, 2].map((seed) => startSimEngine({ models: [...MODELS], seed })))
   const { app, address } = await startGateway(engines, port)
   await untilReady(app)
   say(`gateway         ${address}, ready; simulated engines on ${engines.map(({ url }) => url).join(' and ')}`)
   await showOneAnswer(address)
-  printLines(address)
+  printLines(address, folders)
   let leaving = false
   const leave = async () => {
     if (leaving) process.exit(1)

@@ -1,7 +1,7 @@
 // The routes of the API: each request becomes a Call for the exchange; and the list of models.
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Call, Headers, Principal, Sink } from '../call.ts'
+import type { Call, Headers, Principal } from '../call.ts'
 import { HEADERS, PATHS } from '../contract.ts'
 import { ENGINE_PATHS, ENGINE_ROUTES, type EnginePath } from '../engine-routes.ts'
 import { GatewayError } from '../errors.ts'
@@ -9,7 +9,7 @@ import { HttpSink } from '../stream/sinks.ts'
 import { readCredential } from './credential.ts'
 import { readForm } from './form.ts'
 import { answerResumably, type StreamsDeps } from './streams.ts'
-import { type Received, type ToCallOptions, toCall, toFormCall } from './to-call.ts'
+import { type Received, toCall, toFormCall } from './to-call.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -18,20 +18,9 @@ declare module 'fastify' {
   }
 }
 
-export interface OpenAiDeps extends ToCallOptions {
-  /** Answers the call into the sink; it takes care of its own failures. */
-  readonly exchange: (call: Call, sink: Sink) => void
-  /** False: a request is refused with `shutting_down`. */
-  readonly takesWork: () => boolean
-  /** Throws where the header carries no key that is known. */
-  readonly authenticate: (authorization: string | undefined) => Principal
-  /** A monotonic clock in ms. */
-  readonly now: () => number
+export interface OpenAiDeps extends StreamsDeps {
   /** When the models were made available, in seconds since 1970: OpenAI's `created`. */
   readonly createdSeconds: number
-  readonly stalledMs: number
-  readonly journals: StreamsDeps['journals']
-  readonly urls: StreamsDeps['urls']
   /** The largest upload, and how much of it is held to find its model, in bytes. */
   readonly maxUploadBytes: number
   readonly maxBodyBytes: number
@@ -42,7 +31,7 @@ export interface OpenAiDeps extends ToCallOptions {
 /** A form larger than this is passed on while it comes; a smaller one can be sent to another engine, too. */
 const PASS_BYTES = 1_048_576
 
-/** Registers `/v1/*`. Every route in here wants a key. */
+/** Registers the list of models and every route to an engine. All of them want a key. */
 export function registerOpenAiRoutes(app: FastifyInstance, deps: OpenAiDeps): void {
   app.decorateRequest('principal', null)
   app.register(async (guarded) => {
@@ -56,10 +45,8 @@ export function registerOpenAiRoutes(app: FastifyInstance, deps: OpenAiDeps): vo
       data: deps.catalog.list(principalOf(request)).map(({ model }) => toModel(model.name, deps.createdSeconds))
     }))
     guarded.get<{ Params: { '*': string } }>(`${PATHS.models}/*`, async (request) => {
-      const name = request.params['*']
-      if (deps.catalog.find(principalOf(request), name) === undefined)
-        throw new GatewayError('model_not_found', { param: 'model' })
-      return toModel(name, deps.createdSeconds)
+      const { model } = deps.catalog.get(principalOf(request), request.params['*'])
+      return toModel(model.name, deps.createdSeconds)
     })
     for (const path of pathsOf('json')) guarded.post(path, (request, reply) => answer(path, request, reply, deps))
     guarded.register(async (forms) => {

@@ -17,8 +17,9 @@ export interface StreamsDeps extends ToCallOptions {
   readonly urls: StreamUrls
   /** Answers the call into the sink; it takes care of its own failures. */
   readonly exchange: (call: Call, sink: Sink) => void
+  /** Throws where the header carries no key that is known. */
   readonly authenticate: (authorization: string | undefined) => Principal
-  /** False: no answer is begun any more. */
+  /** False: a request is refused with `shutting_down`. */
   readonly takesWork: () => boolean
   /** A monotonic clock in ms. */
   readonly now: () => number

@@ -94,8 +94,7 @@ function readAsked(
   { catalog }: ToCallOptions
 ): Asked {
   const name = readModel(fields)
-  const model = catalog.find(principal, name)?.model
-  if (model === undefined) throw new GatewayError('model_not_found', { param: 'model' })
+  const { model } = catalog.get(principal, name)
   if (route.task !== undefined && !model.tasks.includes(route.task)) {
     const message = `The model does not answer on ${path}, which is for models with the task ${route.task}; it has: ${model.tasks.join(', ')}.`
     throw new GatewayError('route_not_supported', { message, param: 'model' })

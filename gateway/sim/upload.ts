@@ -4,7 +4,6 @@ import { Refusal } from './refusal.ts'
 export interface Upload {
   /** Every field that is a text; of two with one name the last. */
   readonly fields: Readonly<Record<string, string>>
-  readonly fileName: string | undefined
   readonly fileBytes: number | undefined
 }
 
@@ -21,5 +20,5 @@ export async function readUpload(bytes: Buffer, contentType: string): Promise<Up
   } catch (cause) {
     throw new Refusal(400, `There was an error parsing the body: ${(cause as Error).message}`)
   }
-  return { fields, fileName: file?.name, fileBytes: file?.size }
+  return { fields, fileBytes: file?.size }
 }

@@ -99,8 +99,10 @@ export class ResponsesReader implements StreamReader {
 
   #readData({ type: said, response = {}, error }: SaidEvent, named: string | undefined): EventKind {
     const type = named ?? String(said ?? (error == null ? '' : 'error'))
-    if (type.endsWith('.delta')) this.outputEvents++
-    if (type.endsWith('.delta')) return 'output'
+    if (type.endsWith('.delta')) {
+      this.outputEvents++
+      return 'output'
+    }
     if (!LAST.has(type)) return 'empty'
     this.usage = toUsage(response.usage) ?? this.usage
     const ending = type === 'error' || type === 'response.failed' ? 'error' : judgeResponse(response)

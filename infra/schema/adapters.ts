@@ -1,16 +1,12 @@
 // The schema of a model's LoRA adapters, each of which clients call as a model of its own.
 import { z } from 'zod'
+import { modelNameSchema, tokenBoundSchema } from '../../gateway/contract.ts'
 import { isRepository } from '../lib/vllm-settings.ts'
 import type { Problem } from './parts.ts'
 
-/** The name of a model as clients send it; the gateway's own rule. */
-export const servedName = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, 'use letters, digits and ._:/- (at most 128), a letter or digit first')
-
 export const adapterSchema = z.strictObject({
   /** The name that clients send as `model`. */
-  name: servedName,
+  name: modelNameSchema,
   /** A Hugging Face repository, or an absolute path in the engine's container. */
   source: z.string().regex(/^[A-Za-z0-9/][A-Za-z0-9._/-]*$/, 'use a Hugging Face repository or an absolute path'),
   /** The commit of the repository; vLLM alone takes the default branch, so a warmed cache has to hold it. */
@@ -19,7 +15,7 @@ export const adapterSchema = z.strictObject({
     .regex(/^[0-9a-f]{40}$/, 'use the 40 hex digits of a commit')
     .exactOptional(),
   /** The most output tokens of one request. Default: the model's. */
-  maxOutputTokens: z.int().min(1).max(10_000_000).exactOptional(),
+  maxOutputTokens: tokenBoundSchema.exactOptional(),
   /** A restricted adapter is there only for the API keys that name it. Default: as the model. */
   restricted: z.boolean().exactOptional()
 })

@@ -1,6 +1,6 @@
 // The schema of a region's gateway.
 import { z } from 'zod'
-import { webSocketSchema } from '../../gateway/contract.ts'
+import { corsOriginsSchema, webSocketSchema } from '../../gateway/contract.ts'
 import { gatewayScalingSchema } from './autoscaling.ts'
 import { crossCheck, image, type Problem, pickValid, secretKey } from './parts.ts'
 import { streamsSchema } from './streams.ts'
@@ -19,7 +19,7 @@ const gatewayShape = z.strictObject({
   maxBodyBytes: z.int().min(1024).max(1_073_741_824).default(10_485_760),
   /** Largest upload of audio in bytes; it passes through. The ingress lets it in where a model transcribes. Default: 25 MiB. */
   maxUploadBytes: z.int().min(1024).max(1_073_741_824).exactOptional(),
-  corsOrigins: z.array(z.string().min(1)).max(256).exactOptional(),
+  corsOrigins: corsOriginsSchema.exactOptional(),
   /** True shows the console, a page to chat and to watch an answer arrive, at `/` of every host. It wants a key. */
   console: z.boolean().default(false),
   /** Resumable streams. Default: in memory, with the gateway's own bounds. */

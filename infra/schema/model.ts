@@ -1,6 +1,6 @@
 // The schema of one model: which vLLM serves it, how, and on how many GPUs.
 import { z } from 'zod'
-import { tasksSchema } from '../../gateway/contract.ts'
+import { modelNameSchema, tasksSchema, tokenBoundSchema } from '../../gateway/contract.ts'
 import { countGpus, officialImage } from '../lib/accelerators.ts'
 import { ENGINE_NAME } from '../lib/names.ts'
 import { RESERVED_VARIABLES } from '../lib/vllm-environment.ts'
@@ -8,7 +8,7 @@ import { RESERVED_FLAGS, readFlag, splitFlagAndValue } from '../lib/vllm-flags.t
 import { defaultMemoryGiB, defaultSharedMemoryGiB } from '../lib/vllm-resources.ts'
 import { findMissingFlag, findRemovedFlag, findRemovedVariable, readVllmVersion } from '../lib/vllm-versions.ts'
 import { acceleratorSchema, findAcceleratorProblems } from './accelerator.ts'
-import { adapterSchema, findAdapterProblems, servedName } from './adapters.ts'
+import { adapterSchema, findAdapterProblems } from './adapters.ts'
 import { crossCheck, image, named, type Problem, pickValid, secretKey } from './parts.ts'
 import { findMissingSettings, findSettingsProblems, type Settings, settingsSchema } from './vllm-settings.ts'
 
@@ -19,7 +19,7 @@ export const modelShape = z.strictObject({
   /** Names the Deployment, the Service and the gateway's pool. */
   name: named(ENGINE_NAME),
   /** The name that clients send. */
-  servedName,
+  servedName: modelNameSchema,
   /** What the engines run on. Default: whole NVIDIA GPUs. */
   accelerator: acceleratorSchema.exactOptional(),
   /** Default: vLLM's own image of `vllmVersion` for the accelerator. */
@@ -42,7 +42,7 @@ export const modelShape = z.strictObject({
     .regex(/^[a-z0-9.-]+\.[a-z]+\/[A-Za-z0-9._-]+$/, 'use a resource name such as nvidia.com/gpu')
     .exactOptional(),
   /** The most output tokens of one request; also set when the client sends no limit. Needed where a model generates any. */
-  maxOutputTokens: z.int().min(1).max(10_000_000).exactOptional(),
+  maxOutputTokens: tokenBoundSchema.exactOptional(),
   /** A restricted model is there only for the API keys that name it. */
   restricted: z.boolean().default(false),
   /** What the model is for, its adapters too, and so which routes it answers on. Default: to generate text. */

@@ -41,7 +41,8 @@ function findMonitoringProblems(written: unknown, region: Region, path: string):
   )
 }
 
-const TWO_OWNERS = 'the autoscaler owns the number; write autoscaling.minReplicas, or leave autoscaling out'
+const TWO_OWNERS =
+  'the autoscaler owns the number; write autoscaling.minReplicas, or leave autoscaling out: in an environment, autoscaling: null'
 
 function findGatewayProblems(written: unknown, path: string): string[] {
   return isWritten(written, 'autoscaling') && isWritten(written, 'replicas') ? [`${path}.replicas: ${TWO_OWNERS}`] : []

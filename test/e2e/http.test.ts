@@ -204,10 +204,21 @@ describe('routes', () => {
     }
   })
 
-  it('says which method a route takes', async () => {
-    const response = await get('/v1/chat/completions')
+  it.each([
+    ['GET', '/v1/chat/completions', 'POST'],
+    ['POST', '/v1/models', 'GET, HEAD'],
+    ['DELETE', `/v1/models/${MODEL}`, 'GET, HEAD'],
+    ['POST', '/v1/streams/some', 'GET, DELETE']
+  ])('says of %s %s which methods it takes', async (method, path, allow) => {
+    const response = await fetch(gateway.address + path, { method })
     expect(response.status).toBe(405)
-    expect(response.headers.get('allow')).toBe('POST')
+    expect(response.headers.get('allow')).toBe(allow)
+    expect((await errorOf(response)).message).toBe(`The route takes ${allow}, and not ${method}.`)
+  })
+
+  it('says where the routes are to who leaves /v1 out of the base URL', async () => {
+    const { code, message } = await errorOf(await get('/chat/completions'))
+    expect([code, message]).toEqual(['unknown_url', expect.stringContaining('/v1/chat/completions')])
   })
 
   it('answers HEAD and preflights as a browser needs them', async () => {

@@ -63,6 +63,13 @@ describe('the files', () => {
     expect(refusalOf(read)).toContain(expected)
   })
 
+  it('that are not there are told of with what names them', () => {
+    const withoutConfig = () => loadSettings({ SLUICE_CONFIG: '/no/such/config.json' })
+    expect(refusalOf(withoutConfig)).toMatch(/SLUICE_CONFIG.*\n {2}\/no\/such\/config\.json: ENOENT/)
+    const withoutKeys = () => load({ keysFile: '/no/such/keys.json', pools: [POOL] })
+    expect(refusalOf(withoutKeys)).toMatch(/keysFile .* `npm run keys` writes\n/)
+  })
+
   it.each(['{"keys": sk-secret}', 'sk-secret', '{"a": "sk-secret"', '{"salt":"sk-secret",}'])(
     'that are no JSON are not quoted: %s',
     (content) => {
@@ -125,6 +132,27 @@ describe('a configuration', () => {
     [{ maxAttempts: 0 }, 'maxAttempts: ']
   ])('%j is refused at its place', (more, expected) => {
     expect(refusalOf(() => parse(more))).toContain(expected)
+  })
+
+  it.each<[address: string, ...problems: RegExp[]]>([
+    ['10.0.0.7:8000', /use an http:\/\/ or https:\/\/ address, as http:\/\/10\.0\.0\.7:8000$/],
+    ['localhost:8000', /use an http:\/\/ or https:\/\/ address/],
+    ['http://', /use an http:\/\/ or https:\/\/ address/],
+    ['http://a:1/v1', /give scheme, host and port only/],
+    ['http://me:pw@a?b', /give scheme, host and port only/, /no credentials in an address/]
+  ])('with the engine %j says what is wrong with it, and nothing else', (url, ...problems) => {
+    const lines = refusalOf(() => parse({ pools: [{ ...POOL, engines: { urls: [url] } }] }))
+      .split('\n')
+      .slice(1)
+    expect(lines).toEqual(problems.map((problem) => expect.stringMatching(problem)))
+    for (const line of lines) expect(line).toContain('pools[0].engines.urls[0]: ')
+  })
+
+  it('says of what is missing and of what is unknown how to go on', () => {
+    expect(refusalOf(() => parseConfig({}, 'c.json'))).toMatch(/pools: is missing; give an array$/)
+    expect(refusalOf(() => parse({ colour: 1 }))).toMatch(/there is no field colour here; is it misspelt\?$/)
+    const both = refusalOf(() => parse({ colour: 1, size: 2 }))
+    expect(both).toMatch(/there are no fields colour, size here; are they misspelt\?$/)
   })
 
   it('that has several mistakes names them all', () => {

@@ -18,6 +18,19 @@ describe('synthesize', () => {
     })
   })
 
+  it('says which folders are applied, those of environments below them', () => {
+    const environments = {
+      production: {},
+      staging: { regions: [{ name: 'eu-west', namespace: 'staging', ingress: { host: 'llm.staging.example.com' } }] }
+    }
+    inTemporaryDirectory((directory) => {
+      expect(synthesize(stackOf(), directory).folders).toEqual(['eu-west'])
+      const { files, folders } = synthesize(stackOf({ environments }), directory)
+      expect(folders).toEqual(['production/eu-west', 'staging/eu-west'])
+      for (const folder of folders) expect(files).toContain(`${folder}/kustomization.yaml`)
+    })
+  })
+
   it('makes 10 regions of 20 models in seconds', { timeout: 60_000 }, () => {
     const names = (count: number, prefix: string) => Array.from({ length: count }, (_, index) => `${prefix}${index}`)
     const models = names(20, 'm').map((name) => model({ name, servedName: name }))

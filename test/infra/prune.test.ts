@@ -1,8 +1,11 @@
 // The command that applies and prunes one region.
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { renderPruneCommand } from '../../infra/prune.ts'
 import { filesOf, placement, region, stackOf, watched } from './stacks.ts'
 
+const SCRIPT = join(import.meta.dirname, '../../infra/prune.ts')
 const cache = { kind: 'host-path', path: '/models' } as const
 const stack = stackOf({
   regions: [
@@ -48,5 +51,13 @@ describe('renderPruneCommand', () => {
 
   it('knows no region that the stack does not have', () => {
     expect(renderPruneCommand(stack, 'mars')).toBeUndefined()
+  })
+})
+
+describe('npm run prune', () => {
+  it.each([[[]], [['mars']], [['eu-west', 'us-east']]])('wants one region that there is, not %j', (args) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [SCRIPT, ...args], { encoding: 'utf8' })
+    expect([status, stdout]).toEqual([2, ''])
+    expect(stderr).toBe('name one folder of charts-out/: npm run -s prune -- eu-west | us-east\n')
   })
 })

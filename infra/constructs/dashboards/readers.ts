@@ -67,13 +67,13 @@ export function showQueue(where: Matcher): Row {
       graph(
         'Wait for an engine',
         's',
-        'In the gateway, before any engine is asked.',
+        'In the gateway, until an engine was free.',
         ...spread(METRICS.queueDuration, model, where)
       ),
       graph(
         'Refused and retried a second',
         'reqps',
-        'Refused for want of room, refused before a model was known, and asked again at another engine.',
+        'Refused for want of room, refused before a model was known, and sent once more, to any engine.',
         [`{{${code}}}`, sumBy([code], refused)],
         [`{{${code}}} before a model`, sumBy([code], perSecond(METRICS.refusals, where))],
         [`{{${model}}} retried`, sumBy([model], retried)]

@@ -49,6 +49,11 @@ export function noticeAttached(name: string, { gateway, namespace, routes }: Way
   ]
 }
 
+/** Some implementations run a Gateway's proxy beside it. */
+export function noticeOwnPods(name: string, namespace: string): string {
+  return `${name}: the Gateway's own pods run in namespace ${namespace}, which asks for Pod Security restricted, pinned images and limits of CPU and memory; where they don't keep to it, attach to a Gateway elsewhere by gateway: { name, namespace }.`
+}
+
 /** A Gateway's proxies where they run beside it, by the label of https://gateway-api.sigs.k8s.io/geps/gep-1762/. */
 export function proxiesOf({ gateway, namespace, serviceName }: WayIn): OriginPods {
   return {

@@ -1,7 +1,6 @@
 // Streaming through Istio's Gateway API.
-import { noticeAttached, proxiesOf, renderGatewayRoutes, targetGateway } from './gateway-routes.ts'
+import { noticeAttached, noticeOwnPods, proxiesOf, renderGatewayRoutes, targetGateway } from './gateway-routes.ts'
 import { noticeIstio, renderDestinationRule } from './istio.ts'
-import { noticeOwnPods } from './nginx-gateway-fabric.ts'
 import type { ControllerObject, ObjectProfile, WayIn } from './profile.ts'
 
 export const istioGateway: ObjectProfile = {

@@ -1,5 +1,5 @@
 // Streaming through NGINX Gateway Fabric.
-import { noticeAttached, proxiesOf, renderGatewayRoutes, targetRoutes } from './gateway-routes.ts'
+import { noticeAttached, noticeOwnPods, proxiesOf, renderGatewayRoutes, targetRoutes } from './gateway-routes.ts'
 import type { ControllerObject, ObjectProfile, WayIn } from './profile.ts'
 
 const API = 'gateway.nginx.org/v1alpha1'
@@ -32,11 +32,6 @@ export const nginxGatewayFabric: ObjectProfile = {
     ...(wayIn.gateway === undefined ? [noticeOwnPods('nginx-gateway-fabric', wayIn.namespace)] : []),
     ...noticeAttached('nginx-gateway-fabric', wayIn)
   ]
-}
-
-/** Some implementations run a Gateway's proxy beside it. */
-export function noticeOwnPods(name: string, namespace: string): string {
-  return `${name}: the Gateway's own pods run in namespace ${namespace}, which asks for Pod Security restricted, pinned images and limits of CPU and memory; where they don't keep to it, attach to a Gateway elsewhere by gateway: { name, namespace }.`
 }
 
 function renderProxyPolicy(wayIn: WayIn): ControllerObject {

@@ -33,14 +33,19 @@ describe('a model', () => {
   it.each([
     ['a', 'unrestricted', 'one'],
     ['org/b', 'unrestricted', 'two'],
-    ['secret', 'unrestricted', undefined],
-    ['secret', ['secret'], 'one'],
-    ['a', ['secret'], undefined],
-    ['A', 'unrestricted', undefined],
-    ['none', 'unrestricted', undefined],
-    ['constructor', 'unrestricted', undefined]
+    ['secret', ['secret'], 'one']
   ] as const)('%s for a key that may use %j is in the pool %s', (name, models, pool) => {
-    expect(catalog.find(principal(models), name)?.pool).toBe(pool)
+    expect(catalog.get(principal(models), name).pool).toBe(pool)
+  })
+
+  it.each([
+    ['secret', 'unrestricted'],
+    ['a', ['secret']],
+    ['A', 'unrestricted'],
+    ['none', 'unrestricted'],
+    ['constructor', 'unrestricted']
+  ] as const)('%s is not there for a key that may use %j', (name, models) => {
+    expect(() => catalog.get(principal(models), name)).toThrow('does not exist or your key may not use it')
   })
 
   it('has its pool', () => {

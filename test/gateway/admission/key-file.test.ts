@@ -36,6 +36,12 @@ const follow = () =>
       onRefused: ({ message }) => told.push(`refused ${message}`)
     })
   )
+/** In one step: a look between the two in which a file is written would find it empty. */
+function replace(text: string): void {
+  writeFileSync(`${path}.new`, text)
+  renameSync(`${path}.new`, path)
+}
+
 const untilTold = (count: number) => until(`${count} were told`, () => told.length >= count)
 /** Long enough for several looks. */
 const afterSomeLooks = () => sleep(20 * EVERY_MS)
@@ -74,8 +80,7 @@ describe('a key file', () => {
     await untilTold(1)
     writeFileSync(path, fileOf('bb'))
     await until('the second is told', () => told.includes('keys bb'))
-    writeFileSync(`${path}.new`, fileOf('cc'))
-    renameSync(`${path}.new`, path)
+    replace(fileOf('cc'))
     await until('the third is told', () => told.includes('keys cc'))
     // a look may come between the two steps in which a file is written, and is followed by another one
     expect([...new Set(told)]).toEqual(['keys a', 'keys bb', 'keys cc'])
@@ -96,10 +101,10 @@ describe('a key file', () => {
     writeFileSync(path, fileOf('a'))
     follow()
     await untilTold(1)
-    writeFileSync(path, text)
+    replace(text)
     await untilTold(2)
     await afterSomeLooks()
-    writeFileSync(path, fileOf('a'))
+    replace(fileOf('a'))
     await untilTold(3)
     expect(told).toEqual(['keys a', expect.stringContaining(says), 'keys a'])
     expect(told[1]).toContain(path)
@@ -112,7 +117,7 @@ describe('a key file', () => {
     rmSync(path)
     await untilTold(2)
     await afterSomeLooks()
-    writeFileSync(path, fileOf('a'))
+    replace(fileOf('a'))
     await untilTold(3)
     expect(told).toEqual(['keys a', expect.stringContaining('ENOENT'), 'keys a'])
   })

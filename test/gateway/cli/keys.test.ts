@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -98,9 +99,18 @@ describe('npm run keys', () => {
     expect(readFileSync(file, 'utf8')).toBe(before)
   })
 
-  it('refuses a file that is none of keys, and leaves it as it was', () => {
-    writeFileSync(file, '{"keys": 3}')
-    expect(run('a')).toMatchObject({ status: 1, stderr: expect.stringContaining(file) })
-    expect(readFileSync(file, 'utf8')).toBe('{"keys": 3}')
+  it.each([
+    ['{"keys": 3}', /keys: Invalid input/],
+    ['{"keys": [}', /not valid JSON: .* at position 10 \(line 1 column 11\); nothing was changed/]
+  ])('refuses the file %s, and leaves it as it was', (content, says) => {
+    writeFileSync(file, content)
+    expect(run('a')).toMatchObject({ status: 1, stderr: expect.stringMatching(says) })
+    expect(run('a').stderr).toContain(file)
+    expect(readFileSync(file, 'utf8')).toBe(content)
+  })
+
+  it('says of a file that it may not read why', () => {
+    mkdirSync(file)
+    expect(run('a')).toMatchObject({ status: 1, stderr: expect.stringMatching(/cannot be read: EISDIR/) })
   })
 })

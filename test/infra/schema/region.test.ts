@@ -54,6 +54,19 @@ const REFUSALS: [title: string, input: unknown, ...problems: RegExp[]][] = [
     withRegion({ gateway: { ...region().gateway, websocket: { maxStream: 3 } } }),
     /gateway\.websocket: there is no field maxStream here/
   ],
+  [
+    'origins and bounds of streams that the gateway itself would refuse',
+    withRegion({
+      gateway: {
+        ...region().gateway,
+        corsOrigins: ['https://app.example.com', 'app.example.com'],
+        streams: { maxBytes: 268_435_456, maxJournals: 10 }
+      }
+    }),
+    /^regions\[0\]\.gateway\.corsOrigins\[1\]: use \* or an origin, as https:\/\/app\.example\.com/,
+    /gateway\.streams\.maxBytes: maxBytes \(268435456\) must be at most maxTotalBytes \(134217728\)/,
+    /gateway\.streams\.maxJournalsPerKey: maxJournalsPerKey \(100\) must be at most maxJournals \(10\)/
+  ],
   ...['default', 'kube-system'].map((namespace): (typeof REFUSALS)[number] => [
     `the namespace ${namespace}, whose pods it would shut in`,
     withRegion({ namespace }),
