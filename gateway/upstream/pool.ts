@@ -14,7 +14,7 @@ export interface PoolDeps {
   readonly watchHealth: (endpoint: Endpoint, onChange: (healthy: boolean) => void) => () => void
   /** An engine came, went, or changed its health. */
   readonly onChange: (endpoint: Endpoint, state: 'up' | 'down' | 'gone') => void
-  /** An engine that had refused a request as one too many may take more again. */
+  /** An engine may take more again: one that had refused a request as one too many, or one that has rested. */
   readonly onRoom: () => void
 }
 
@@ -72,6 +72,7 @@ class Engine implements Candidate {
 
   close(): void {
     this.stopWatching()
+    this.breaker.stop()
     this.limit.stop()
   }
 }
@@ -121,7 +122,7 @@ export function createPool(deps: PoolDeps): Pool {
   const totals = new Map<string, number>()
   const add = (endpoint: Endpoint): Engine => {
     const limit = createLimit(deps.maxActiveOf(endpoint.pool), deps.onRoom)
-    const engine = new Engine(endpoint, createBreaker(deps.now), limit)
+    const engine = new Engine(endpoint, createBreaker(deps.now, deps.onRoom), limit)
     engine.stopWatching = deps.watchHealth(endpoint, (healthy) => {
       engine.healthy = healthy
       deps.onChange(endpoint, healthy ? 'up' : 'down')
