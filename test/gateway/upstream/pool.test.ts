@@ -236,6 +236,14 @@ describe('an engine that keeps failing', () => {
     expect([before, changes.at(-1)]).toEqual([false, 'room'])
   })
 
+  it('and gets a request all the same leaves the place that this had elsewhere to others, and says so', () => {
+    const { pool, changes } = startResting()
+    pool.lease('m', NONE)?.[Symbol.dispose]()
+    const before = changes.includes('room')
+    // it failed at b, and a guess is better than a refusal
+    expect([idOf(pool.lease('m', ['b'])), before, changes.at(-1)]).toEqual(['a', false, 'room'])
+  })
+
   it('and went says nothing more', () => {
     const { pool, changes } = startResting()
     pool.setEndpoints('main', [endpoint('b')])
