@@ -92,7 +92,7 @@ export function serveClients(settings: Settings, states: States, log: Logger, de
     nowEpochMs: deps.nowEpochMs
   }
   const { newId, serving, onRefused } = wayIn
-  const { http, openResponses } = createServer(config, {
+  const { http, openResponses, stopListening } = createServer(config, {
     newId,
     upgrades: wantsWebSocket,
     keepsConnections: serving,
@@ -111,7 +111,7 @@ export function serveClients(settings: Settings, states: States, log: Logger, de
     listen: () => http.listen({ ...config.listen }),
     openResponses: () => openResponses() + sockets.size + (front?.openResponses() ?? 0),
     stopListening() {
-      http.server.close()
+      stopListening()
       sockets.retire()
       front?.closeIdle()
     },

@@ -47,6 +47,8 @@ export interface Server {
   readonly http: FastifyInstance
   /** Requests whose response has not left yet, the last bytes for a slow reader included. */
   readonly openResponses: () => number
+  /** Takes no connection any more, and closes each one that is there when it has nothing to answer. */
+  readonly stopListening: () => void
 }
 
 export function createServer(options: ServerOptions, deps: ServerDeps): Server {
@@ -82,21 +84,34 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
     done(encoding === 'identity' ? null : new GatewayError('unsupported_media_type'), body)
   })
   installErrorHandlers(server, options.maxBodyBytes, deps.onRefused)
-  return { http: server, openResponses: responses.open }
+  const stopListening = () => {
+    responses.closeBehind()
+    server.server.close()
+  }
+  return { http: server, openResponses: responses.open, stopListening }
 }
 
 /** Counts the responses that have not left yet. A socket that has one takes no WebSocket: the two would mix. */
 function countResponses() {
   const bySocket = new WeakMap<Socket, number>()
   let open = 0
+  let closes = false
   const count = (socket: Socket, more: 1 | -1) => {
     open += more
     const here = (bySocket.get(socket) ?? 0) + more
-    if (here === 0) bySocket.delete(socket)
-    else bySocket.set(socket, here)
+    if (here > 0) bySocket.set(socket, here)
+    else {
+      bySocket.delete(socket)
+      // the next request would be refused; whoever sends it on another connection meets a gateway that stays
+      if (closes) socket.destroySoon()
+    }
   }
   return {
     open: () => open,
+    /** From now on a socket ends with the last of its responses. */
+    closeBehind() {
+      closes = true
+    },
     areOpenOn: (socket: Socket) => bySocket.has(socket),
     add(socket: Socket, response: ServerResponse) {
       count(socket, 1)

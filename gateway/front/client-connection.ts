@@ -22,6 +22,8 @@ export interface ConnectionOwner {
   readonly now: () => number
   /** False: requests are answered by Node's server, which knows how to refuse them and to ask for another connection. */
   readonly serves: () => boolean
+  /** False: a connection that has nothing to answer is closed. */
+  readonly listens: () => boolean
   /** Who asks, by the value of `Authorization` from `start` to `end`; throws where it carries no key that is known. */
   readonly identify: (bytes: Buffer, start: number, end: number) => Principal
   /** The call of a request and what CORS adds to its answer; throws what makes the request one to refuse. */
@@ -178,6 +180,8 @@ export class ClientConnection implements Member, AnswerListener {
     this.#answered = true
     this.#enter('idle')
     if (socket.writableLength > 0) socket.setTimeout(this.#owner.style.stalledMs)
+    // the next request would be refused; whoever sends it on another connection meets a gateway that stays
+    if (this.#unreadBytes === 0 && !this.#owner.listens()) socket.destroySoon()
     // not at once: whoever ends an answer is in the middle of its own work, and has not given back its place in the line
     if (this.#unreadBytes > 0) setImmediate(() => this.#goOn())
   }

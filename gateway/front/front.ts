@@ -37,6 +37,7 @@ export function installFront(server: Server, options: FrontOptions, deps: FrontD
     ...deps,
     maxBodyBytes,
     style: { keepAlive: `timeout=${Math.floor(keepAliveMs / 1000)}`, stalledMs, date: deps.date },
+    listens: () => server.listening,
     onLeft: (connection) => connections.delete(connection),
     handOver: createHandOver(server)
   }

@@ -102,7 +102,6 @@ async function answerForm(
   if (request.body !== undefined) {
     throw new GatewayError('unsupported_media_type', { message: 'Send a form: Content-Type: multipart/form-data.' })
   }
-  const asked = received(path, request, deps)
   const form = await readForm(request.raw, {
     boundary: deps.newBoundary(),
     maxBytes: deps.maxUploadBytes,
@@ -110,6 +109,8 @@ async function answerForm(
     passBytes: Math.min(PASS_BYTES, deps.maxBodyBytes)
   })
   reply.raw.once('close', () => form.drop())
+  // not before: like a body of JSON, what is held of a form is awaited first, and that is no wait for an engine
+  const asked = received(path, request, deps)
   await begin(toFormCall(asked, form, deps), request, reply, deps)
 }
 

@@ -10,12 +10,19 @@ export interface Breaker {
   /** Whether requests may be sent. After a rest one success closes the breaker, one failure starts a longer rest. */
   readonly allowed: boolean
   report(result: 'ok' | 'failed'): void
+  /** Tells of no rest's end any more. */
+  stop(): void
 }
 
-/** @param now a monotonic clock in ms */
-export function createBreaker(now: () => number): Breaker {
+/**
+ * @param now a monotonic clock in ms
+ * @param onRested told at the end of each rest: whoever waits for an engine looks at no clock
+ */
+export function createBreaker(now: () => number, onRested: () => void): Breaker {
   let failures = 0
   let restUntilMs = 0
+  let timer: NodeJS.Timeout | undefined
+  let isStopped = false
   return {
     get allowed() {
       return now() >= restUntilMs
@@ -25,7 +32,14 @@ export function createBreaker(now: () => number): Breaker {
       if (result === 'failed' && now() < restUntilMs) return
       failures = result === 'ok' ? 0 : failures + 1
       if (failures < FAILURES) return
-      restUntilMs = now() + Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** (failures - FAILURES))
+      const restMs = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** (failures - FAILURES))
+      restUntilMs = now() + restMs
+      // timers count whole milliseconds, so one may come a little before the rest is over by the clock
+      if (!isStopped) timer = setTimeout(onRested, restMs + 1).unref()
+    },
+    stop() {
+      isStopped = true
+      clearTimeout(timer)
     }
   }
 }

@@ -14,7 +14,7 @@ export interface PoolDeps {
   readonly watchHealth: (endpoint: Endpoint, onChange: (healthy: boolean) => void) => () => void
   /** An engine came, went, or changed its health. */
   readonly onChange: (endpoint: Endpoint, state: 'up' | 'down' | 'gone') => void
-  /** An engine that had refused a request as one too many may take more again. */
+  /** Engines may take more again: one had refused a request as one too many, has rested, or lost a request to one that rests. */
   readonly onRoom: () => void
 }
 
@@ -82,6 +82,7 @@ class Engine implements Candidate {
 
   close(): void {
     this.stopWatching()
+    this.breaker.stop()
     this.limit.stop()
   }
 }
@@ -128,12 +129,19 @@ class EngineLease implements Lease {
   }
 }
 
+function take(engine: Engine, totals: Map<string, number>, onRoom: () => void): Lease {
+  const lease = new EngineLease(engine, totals)
+  // nobody waits for a place at an engine that rests: the one that the request could have had elsewhere is free
+  if (!engine.allowed) onRoom()
+  return lease
+}
+
 export function createPool(deps: PoolDeps): Pool {
   const pools = new Map<string, readonly Engine[]>()
   const totals = new Map<string, number>()
   const add = (endpoint: Endpoint): Engine => {
     const limit = createLimit(deps.maxActiveOf(endpoint.pool), deps.onRoom)
-    const engine = new Engine(endpoint, createBreaker(deps.now), limit)
+    const engine = new Engine(endpoint, createBreaker(deps.now, deps.onRoom), limit)
     engine.stopWatching = deps.watchHealth(endpoint, (healthy) => {
       engine.healthy = healthy
       deps.onChange(endpoint, healthy ? 'up' : 'down')
@@ -150,7 +158,7 @@ export function createPool(deps: PoolDeps): Pool {
     lease(model, tried) {
       const pool = deps.poolOf(model)
       const engine = pickEngine(enginesOf(pool), tried, deps.random)
-      return engine && new EngineLease(engine, totals)
+      return engine && take(engine, totals, deps.onRoom)
     },
     hasOther: (model, tried) => enginesOf(deps.poolOf(model)).some(({ id, healthy }) => healthy && !tried.includes(id)),
     setEndpoints(pool, endpoints) {

@@ -261,6 +261,20 @@ describe.each(WAYS)('by way of %s,', (way) => {
       expect((await first.answer).status).toBe(200)
     })
 
+    it('that is slow is no wait in line, and has all the time for one', async () => {
+      await using full = await start({ engines: [{}], pool: { queueMs: 1_000 } })
+      full.engines[0]?.setFaults([{ kind: 'status', status: 503, times: 1 }])
+      const { sent, answer, end } = upload(full.address)
+      sent.write(SOUND)
+      await new Promise((resolve) => setTimeout(resolve, 1_200))
+      end()
+      expect((await answer).status).toBe(200)
+      const record = () => full.log.find((line) => line.message === 'request')
+      await until('it is told', () => record() !== undefined)
+      expect(record()).toMatchObject({ outcome: 'complete', attempts: 2 })
+      expect(Number(record()?.queuedMs)).toBeLessThan(1_000)
+    })
+
     it('that is slow costs its engine nothing', async () => {
       await using hasty = await start({ engines: [{}], config: { budget: { firstTokenMs: 1_000, connectMs: 1_000 } } })
       const { sent, answer, end } = upload(hasty.address, [MODEL_PART, ['stream', 'true']])

@@ -1,7 +1,18 @@
+import { once } from 'node:events'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { SimEngine } from '../../gateway/sim/engine.ts'
-import { chat, eventsOf, openChat } from '../helpers/client.ts'
-import { type GatewayProcess, QUICK, ROOMY, spawnGateway, startEngines, testConfig, until } from '../helpers/gateway.ts'
+import { chat, chatBody, eventsOf, openChat } from '../helpers/client.ts'
+import {
+  type GatewayProcess,
+  KEY,
+  QUICK,
+  ROOMY,
+  spawnGateway,
+  startEngines,
+  testConfig,
+  until
+} from '../helpers/gateway.ts'
 import { beginStream, visit } from '../helpers/streams.ts'
 
 let engines: SimEngine[]
@@ -90,6 +101,27 @@ describe.each(['auto', 'fastify'] as const)('SIGTERM, with clients served by %s,
     )
     expect(gateway.child.exitCode).toBeNull()
     open.leave()
+    expect(await gateway.exited).toBe(0)
+  })
+
+  it('closes a connection whose answer ends meanwhile, so that the next request goes elsewhere', async () => {
+    await start()
+    const holder = openChat(gateway.address, tokens(50_000))
+    ;(await holder.head).resume()
+    const sent = request(`${gateway.address}/v1/chat/completions`, {
+      method: 'POST',
+      agent: new Agent({ keepAlive: true }),
+      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }
+    })
+    sent.end(JSON.stringify(chatBody(tokens(120).body)))
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    gateway.child.kill('SIGTERM')
+    let text = ''
+    for await (const bytes of response) text += bytes
+    expect(eventsOf(text).at(-1)).toBe('[DONE]')
+    await until('it is closed', () => sent.destroyed && sent.socket?.destroyed === true, 5_000)
+    expect(gateway.child.exitCode).toBeNull()
+    holder.leave()
     expect(await gateway.exited).toBe(0)
   })
 

@@ -106,3 +106,26 @@ describe.each(WAYS)('an engine that two gateways fill, by way of %s,', (way) => 
     await expectNothingLeft(first())
   })
 })
+
+describe.each(WAYS)('an engine that failed and is well again, by way of %s,', (way) => {
+  it('gets those who waited meanwhile, though every other one stays full', async () => {
+    const config = { maxAttempts: 1 }
+    await using gateway = await startBy(way)({ engines: [ROOMY, ROOMY], pool: { maxActivePerEngine: 1 }, config })
+    await until('both engines are up', async () => (await gateway.metric('sluice_engine_up')) === 2)
+    const holders = [1, 2].map(() => openChat(gateway.address, { body: { ...LONG, stream: true } }))
+    for (const { head } of holders) (await head).on('error', () => {}).resume()
+    holders[0]?.leave()
+    await until('one is free', async () => (await gateway.metric('sluice_active_requests')) === 1)
+    const isFree = ({ stats }: SimEngine) => stats.running === 0
+    await until('it knows', () => gateway.engines.some(isFree))
+    const engine = gateway.engines.find(isFree) as SimEngine
+    engine.setFaults([{ kind: 'reset', afterTokens: 0 }])
+    for (let i = 0; i < 3; i++) expect((await chat(gateway.address, { body: TOKENS })).status).toBe(502)
+    engine.setFaults([])
+    const { response, record } = await stream(gateway, TOKENS)
+    expect([response.status, record.outcome]).toEqual([200, 'complete'])
+    expect(Number(record.queuedMs)).toBeLessThan(5_000)
+    holders[1]?.leave()
+    await expectNothingLeft(gateway)
+  })
+})

@@ -167,6 +167,20 @@ describe('a connection', () => {
     lab.front.closeIdle()
     await until('it is closed', () => client.closed)
   })
+
+  it('whose answer ends when nobody listens any more is closed behind it, once a slow reader has all of it', async () => {
+    const { lab, client } = await openAnswer()
+    client.socket.pause()
+    lab.server.close()
+    const [sink] = lab.sinks
+    sink?.head(200, { 'content-type': 'text/plain', 'content-length': '20000000' })
+    sink?.write(Buffer.alloc(20_000_000))
+    sink?.end()
+    expect(lab.front.openResponses()).toBe(1)
+    client.socket.resume()
+    await until('it is closed', () => client.closed)
+    expect(client.text.split('\r\n\r\n')[1]).toHaveLength(20_000_000)
+  })
 })
 
 describe('a reader that is slow with the end of an answer', () => {

@@ -1,10 +1,13 @@
 // An engine that keeps failing rests, longer each time.
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createBreaker } from '../../../gateway/upstream/breaker.ts'
 
 function start() {
   const clock = { nowMs: 5_000 }
-  const breaker = createBreaker(() => clock.nowMs)
+  const breaker = createBreaker(
+    () => clock.nowMs,
+    () => {}
+  )
   const fail = (times = 1) => {
     for (let i = 0; i < times; i++) breaker.report('failed')
   }
@@ -61,5 +64,49 @@ describe('a breaker', () => {
     const { fail, restMs } = start()
     fail(50)
     expect(restMs()).toBe(1_000)
+  })
+})
+
+describe('the end of a rest', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  /** A breaker on the clock of the timers, and whether it let requests through each time that a rest had ended. */
+  function startTelling() {
+    const told: boolean[] = []
+    const breaker = createBreaker(
+      () => performance.now(),
+      () => void told.push(breaker.allowed)
+    )
+    for (let i = 0; i < 3; i++) breaker.report('failed')
+    return { breaker, told }
+  }
+
+  it('is told once, when requests may be sent again', () => {
+    const { told } = startTelling()
+    vi.advanceTimersByTime(999)
+    const before = [...told]
+    vi.advanceTimersByTime(60_000)
+    expect([before, told]).toEqual([[], [true]])
+  })
+
+  it('is told of a longer rest, too', () => {
+    const { breaker, told } = startTelling()
+    vi.advanceTimersByTime(1_001)
+    breaker.report('failed')
+    vi.advanceTimersByTime(1_999)
+    const during = told.length
+    vi.advanceTimersByTime(2)
+    expect([during, told]).toEqual([1, [true, true]])
+  })
+
+  it('is told no more once it is stopped', () => {
+    const { breaker, told } = startTelling()
+    breaker.stop()
+    vi.advanceTimersByTime(1_500)
+    // a request of an engine that went may still fail
+    breaker.report('failed')
+    vi.advanceTimersByTime(60_000)
+    expect([told, vi.getTimerCount()]).toEqual([[], 0])
   })
 })

@@ -233,6 +233,39 @@ describe('what an engine was asked', () => {
   })
 })
 
+describe('an engine that keeps failing', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  function startResting() {
+    const started = start()
+    for (let i = 0; i < 3; i++) started.pool.lease('m', ['b'])?.report('failed')
+    return started
+  }
+
+  it('says when it has rested, for it has room again', () => {
+    const { changes } = startResting()
+    const before = changes.includes('room')
+    vi.advanceTimersByTime(1_001)
+    expect([before, changes.at(-1)]).toEqual([false, 'room'])
+  })
+
+  it('and gets a request all the same leaves the place that this had elsewhere to others, and says so', () => {
+    const { pool, changes } = startResting()
+    pool.lease('m', NONE)?.[Symbol.dispose]()
+    const before = changes.includes('room')
+    // it failed at b, and a guess is better than a refusal
+    expect([idOf(pool.lease('m', ['b'])), before, changes.at(-1)]).toEqual(['a', false, 'room'])
+  })
+
+  it('and went says nothing more', () => {
+    const { pool, changes } = startResting()
+    pool.setEndpoints('main', [endpoint('b')])
+    vi.advanceTimersByTime(60_000)
+    expect(changes).not.toContain('room')
+  })
+})
+
 describe('an engine that stays', () => {
   it('keeps its count and its health when the list is told again', () => {
     const { pool, inFlight } = start()
