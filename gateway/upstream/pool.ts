@@ -53,23 +53,49 @@ export interface Pool {
   close(): void
 }
 
+/** What an address is busy with. An engine that went and is back still runs what it had, so the count outlives it. */
+interface Load {
+  inFlight: number
+}
+
+class Loads {
+  readonly #byId = new Map<string, Load>()
+
+  of(id: string): Load {
+    const load = this.#byId.get(id) ?? { inFlight: 0 }
+    this.#byId.set(id, load)
+    return load
+  }
+
+  /** Forgets engines that have nothing left and are not among those that are there. */
+  sweep(there: readonly Engine[]): void {
+    const kept = new Set(there.map(({ load }) => load))
+    for (const [id, load] of this.#byId) if (load.inFlight === 0 && !kept.has(load)) this.#byId.delete(id)
+  }
+}
+
 class Engine implements Candidate {
   readonly endpoint: Endpoint
   readonly breaker: Breaker
   readonly limit: Limit
+  readonly load: Load
   readonly attempts: Attempts = { ok: 0, failed: 0, full: 0 }
-  inFlight = 0
   healthy = false
   stopWatching = () => {}
 
-  constructor(endpoint: Endpoint, breaker: Breaker, limit: Limit) {
+  constructor(endpoint: Endpoint, breaker: Breaker, limit: Limit, load: Load) {
     this.endpoint = endpoint
     this.breaker = breaker
     this.limit = limit
+    this.load = load
   }
 
   get id(): string {
     return this.endpoint.id
+  }
+
+  get inFlight(): number {
+    return this.load.inFlight
   }
 
   get maxActive(): number {
@@ -84,6 +110,7 @@ class Engine implements Candidate {
     this.stopWatching()
     this.breaker.stop()
     this.limit.stop()
+    this.healthy = false
   }
 }
 
@@ -124,7 +151,7 @@ class EngineLease implements Lease {
 
   #count(by: 1 | -1): void {
     const { pool } = this.#engine.endpoint
-    this.#engine.inFlight += by
+    this.#engine.load.inFlight += by
     this.#totals.set(pool, (this.#totals.get(pool) ?? 0) + by)
   }
 }
@@ -139,9 +166,10 @@ function take(engine: Engine, totals: Map<string, number>, onRoom: () => void): 
 export function createPool(deps: PoolDeps): Pool {
   const pools = new Map<string, readonly Engine[]>()
   const totals = new Map<string, number>()
+  const loads = new Loads()
   const add = (endpoint: Endpoint): Engine => {
     const limit = createLimit(deps.maxActiveOf(endpoint.pool), deps.onRoom)
-    const engine = new Engine(endpoint, createBreaker(deps.now, deps.onRoom), limit)
+    const engine = new Engine(endpoint, createBreaker(deps.now, deps.onRoom), limit, loads.of(endpoint.id))
     engine.stopWatching = deps.watchHealth(endpoint, (healthy) => {
       engine.healthy = healthy
       deps.onChange(endpoint, healthy ? 'up' : 'down')
@@ -150,9 +178,9 @@ export function createPool(deps: PoolDeps): Pool {
   }
   const remove = (engine: Engine) => {
     engine.close()
-    engine.healthy = false
     deps.onChange(engine.endpoint, 'gone')
   }
+  const all = () => [...pools.values()].flat()
   const enginesOf = (pool: string) => pools.get(pool) ?? []
   return {
     lease(model, tried) {
@@ -166,13 +194,14 @@ export function createPool(deps: PoolDeps): Pool {
       const after = new Map(endpoints.map((endpoint) => [endpoint.id, before.get(endpoint.id) ?? add(endpoint)]))
       pools.set(pool, [...after.values()])
       for (const [id, engine] of before) if (!after.has(id)) remove(engine)
+      loads.sweep(all())
     },
     healthyCount: (pool) => enginesOf(pool).filter((engine) => engine.healthy).length,
     room: (pool) => countRoom(enginesOf(pool)),
     inFlight: (pool) => totals.get(pool) ?? 0,
-    snapshot: () => [...pools.values()].flat(),
+    snapshot: all,
     close() {
-      for (const engine of [...pools.values()].flat()) engine.close()
+      for (const engine of all()) engine.close()
     }
   }
 }

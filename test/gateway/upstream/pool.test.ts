@@ -129,6 +129,19 @@ describe('an engine that goes', () => {
     expect(inFlight()).toEqual({ b: 0 })
   })
 
+  it('and comes back still has what it had, until that ends', () => {
+    const { pool, mark, inFlight } = start()
+    const [first, second] = [pool.lease('m', ['b']), pool.lease('m', ['b'])]
+    pool.setEndpoints('main', [endpoint('b')])
+    first?.[Symbol.dispose]()
+    pool.setEndpoints('main', [endpoint('b')])
+    pool.setEndpoints('main', [endpoint('a'), endpoint('b')])
+    mark('a', true)
+    const back = [inFlight(), idOf(pool.lease('m', NONE))]
+    second?.[Symbol.dispose]()
+    expect([back, inFlight()]).toEqual([[{ a: 1, b: 0 }, 'b'], { a: 0, b: 1 }])
+  })
+
   it('is not well any more when its going is told', () => {
     const counts: number[] = []
     const pool = createPool({
