@@ -232,7 +232,7 @@ describe('a peer that is dead', () => {
 
   it('is given up when it goes on asking and reads nothing', async () => {
     // a busy machine may keep this client, too, from asking for a while
-    const budget = { heartbeatMs: 1_000, stalledMs: 1_000 }
+    const budget = { heartbeatMs: 1_000, stalledMs: 3_000 }
     const websocket = { messagesPerSecond: 100_000 }
     await using gateway = await startGateway({ engines: [ROOMY], config: { budget, websocket } })
     const ours = await talk(gateway)
