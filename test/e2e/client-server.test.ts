@@ -78,7 +78,7 @@ async function compare(exchange: RawExchange): Promise<string> {
   const same = () =>
     told(own, ownFrom).length >= leastLines &&
     JSON.stringify(told(own, ownFrom)) === JSON.stringify(told(node, nodeFrom))
-  await until('both logs tell the same', same, 500).catch(() => undefined)
+  await until('both logs tell the same', same, 3_000).catch(() => undefined)
   expect(told(own, ownFrom)).toEqual(told(node, nodeFrom))
   return ours
 }

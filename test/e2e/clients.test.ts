@@ -32,7 +32,8 @@ const canRun = ({ language }: { language: string }) => language !== 'python' || 
 let gateway: TestGateway
 beforeAll(async () => {
   gateway = await startGateway({
-    engines: [{ pace: { prefillOverheadMs: 5, prefillPerTokenMs: 0, interTokenMs: 5 } }],
+    // an answer goes so far and no further, so that whoever stops it does so before its end, however late
+    engines: [{ faults: [{ kind: 'stall', afterTokens: 55 }] }],
     pool: { models: [{ name: MODEL, maxOutputTokens: 2_000 }] }
   })
 })

@@ -27,33 +27,33 @@ const tokens = (count: number) => ({ body: { stream: true, max_tokens: count, ig
 
 describe('an error that nobody caught', () => {
   it('ends the process with 1, but no stream that is open', async () => {
-    const budget = { propagationMs: 600, drainMs: 30_000 }
+    const budget = { propagationMs: 3_000, drainMs: 30_000 }
     const urls = engines.map(({ url }) => url)
     const faults = { NODE_OPTIONS: '--import ./test/helpers/fault-on-signal.ts' }
     gateway = await spawnGateway(testConfig(urls, { config: { budget } }), faults)
-    const open = await chat(gateway.address, tokens(120))
+    const open = await chat(gateway.address, tokens(400))
     gateway.child.kill('SIGHUP')
     await until('it is unready', async () => (await fetch(`${gateway.address}/readyz`)).status === 503)
     const events = eventsOf(await open.text())
     expect(events.filter((data) => data.includes('"error"'))).toEqual([])
-    expect(events.length).toBeGreaterThan(120)
+    expect(events.length).toBeGreaterThan(400)
     expect(await gateway.exited).toBe(1)
     expect(gateway.output()).toContain('a fault for the test')
   })
 })
 
 describe.each(['auto', 'fastify'] as const)('SIGTERM, with clients served by %s,', (clientServer) => {
-  /** By default the drain has room for streams of 120 tokens, however slow the machine. */
-  const start = async (drainMs = 30_000) => {
+  /** By default the drain has room for streams of 500 tokens, however slow the machine. */
+  const start = async (drainMs = 30_000, propagationMs = 500) => {
     const urls = engines.map(({ url }) => url)
-    // a second in which new work is served
-    const budget = { propagationMs: 1_000, drainMs }
+    const budget = { propagationMs, drainMs }
     gateway = await spawnGateway(testConfig(urls, { config: { budget, clientServer } }))
   }
 
   it('fails readiness, serves new work for the propagation delay, finishes the open streams, and exits with 0', async () => {
-    await start()
-    const open = await chat(gateway.address, tokens(120))
+    // seconds in which new work is served, and a stream that outlasts them
+    await start(30_000, 4_000)
+    const open = await chat(gateway.address, tokens(500))
     gateway.child.kill('SIGTERM')
     await until('it is unready', async () => (await fetch(`${gateway.address}/readyz`)).status === 503)
     const late = await chat(gateway.address, tokens(5))
@@ -62,12 +62,12 @@ describe.each(['auto', 'fastify'] as const)('SIGTERM, with clients served by %s,
     expect(eventsOf(await late.text()).at(-1)).toBe('[DONE]')
     const events = eventsOf(await open.text())
     expect(events.filter((data) => data.includes('"error"'))).toEqual([])
-    expect(events.length).toBeGreaterThan(120)
+    expect(events.length).toBeGreaterThan(500)
     expect(await gateway.exited).toBe(0)
   })
 
   it('tells the streams that outlive the grace period, frees the engine, and exits with 0', async () => {
-    await start(2_500)
+    await start(3_000)
     const open = await chat(gateway.address, tokens(50_000))
     gateway.child.kill('SIGTERM')
     const events = eventsOf(await open.text())

@@ -197,7 +197,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
     })
 
     it('send a heartbeat while nothing else comes, between events only', async () => {
-      await using quiet = await slow({ heartbeatMs: 50, firstTokenMs: 1_500 }, { kind: 'stall', afterTokens: 0 })
+      await using quiet = await slow({ heartbeatMs: 50, firstTokenMs: 3_500 }, { kind: 'stall', afterTokens: 0 })
       const text = await (await chat(quiet.address, STREAM)).text()
       expect(text.startsWith(': heartbeat\n\n')).toBe(true)
       expect(text.split(': heartbeat\n\n').length).toBeGreaterThan(3)

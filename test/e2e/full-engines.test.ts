@@ -64,12 +64,15 @@ describe.each(WAYS)('an engine that two gateways fill, by way of %s,', (way) => 
   it('has whom it refused wait in the gateway’s line, hear beats, and be answered once there is room', async () => {
     const leave = await fill()
     const told = stream(first(), TOKENS)
-    await until('it waits', async () => (await first().metric('sluice_queued_requests')) === 1)
-    const held = await first().metric('sluice_active_requests')
+    // in one look: it goes to the engine again by itself, and is back a moment later
+    await until('it waits and holds no slot', async () => {
+      const text = await (await fetch(`${first().address}/metrics`)).text()
+      return /^sluice_queued_requests\{.*\} 1$/m.test(text) && /^sluice_active_requests\{.*\} 0$/m.test(text)
+    })
     await new Promise((resolve) => setTimeout(resolve, 700))
     leave()
     const { response, text, record } = await told
-    expect([held, response.status, text.startsWith(': '), textOf(text).length > 0]).toEqual([0, 200, true, true])
+    expect([response.status, text.startsWith(': '), textOf(text).length > 0]).toEqual([200, true, true])
     expect(record).toMatchObject({ outcome: 'complete', outputTokens: 20 })
     expect(Number(record.queuedMs)).toBeGreaterThan(500)
     await expectNothingLeft(first())

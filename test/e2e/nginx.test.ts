@@ -23,7 +23,7 @@ const wayIn: WayIn = {
 }
 
 let gateway: TestGateway
-/** One whose pings come more often than nginx's timer is long where a test sets it to a second. */
+/** One whose pings come more often than nginx's timer is long where a test sets it to some seconds. */
 let quick: TestGateway
 beforeAll(async () => {
   const engines = [{ pace: { ...QUICK, interTokenMs: 15 } }]
@@ -81,9 +81,9 @@ describe.skipIf(isMissing(NGINX, 'tests through a real nginx', 'install nginx (D
       })
 
       it(`configured as ${name} is by its profile, a WebSocket gets tokens one by one and outlives nginx's own timer`, async () => {
-        await using nginx = await startNginx(quick.address, { ...directives, proxy_read_timeout: '1s' })
+        await using nginx = await startNginx(quick.address, { ...directives, proxy_read_timeout: '4s' })
         const ours = await talkTo(nginx.address)
-        await sleep(2_500)
+        await sleep(5_500)
         const enough = TOKENS * 0.5
         expect(await mostOf(() => countMoments(ours, TOKENS), enough)).toBeGreaterThan(enough)
         const aborted = quick.engines[0]?.stats.aborted ?? 0

@@ -119,7 +119,7 @@ describe.each(WAYS)('by way of %s,', (way) => {
   it('an answer that never begins ends after heartbeats with an event that has the first number', async () => {
     await using quiet = await startGateway({
       engines: [{ faults: [{ kind: 'stall', afterTokens: 0 }] }],
-      config: { budget: { connectMs: 400, heartbeatMs: 50, firstTokenMs: 400 } }
+      config: { budget: { connectMs: 1_000, heartbeatMs: 50, firstTokenMs: 3_000 } }
     })
     const response = await chat(quiet.address, {
       path: '/v1/responses',

@@ -28,12 +28,13 @@ describe.each(WAYS)('by way of %s,', (way) => {
 
   describe('the head says how long the request waited', () => {
     it.each([true, false])('where stream is %j', async (isStream) => {
+      const startedAt = performance.now()
       const response = await chat(gateway.address, { body: { ...EXACT, stream: isStream } })
+      const tookMs = performance.now() - startedAt
       const { queueMs, connectMs } = timingOf(response)
       expect(queueMs).toBeGreaterThanOrEqual(0)
-      expect(queueMs).toBeLessThan(5_000)
       expect(connectMs).toBeGreaterThanOrEqual(0)
-      expect(connectMs).toBeLessThan(2_000)
+      expect(queueMs + connectMs).toBeLessThan(tookMs)
       await response.text()
     })
 
@@ -69,10 +70,12 @@ describe.each(WAYS)('by way of %s,', (way) => {
     })
 
     it('has the tokens of all choices', async () => {
+      const startedAt = performance.now()
       const { text } = await stream(gateway, { ...EXACT, n: 3 }, TIMED)
+      const tookMs = performance.now() - startedAt
       const [, , tokens, perSecond] = (COMMENT.exec(text) ?? []).map(Number)
       expect(tokens).toBe(60)
-      expect(perSecond).toBeGreaterThan(15)
+      expect(perSecond).toBeGreaterThan(3 * (19 / tookMs) * 1000 * 0.9)
       expect(perSecond).toBeLessThan(345)
     })
 

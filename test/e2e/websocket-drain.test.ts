@@ -13,9 +13,9 @@ beforeAll(async () => {
 afterAll(() => Promise.all(engines.map((engine) => engine.close())))
 afterEach(() => gateway[Symbol.asyncDispose]())
 
-/** By default the drain has room for a stream of 250 tokens, however slow the machine. */
-async function start(drainMs = 30_000): Promise<void> {
-  const config = { budget: { propagationMs: 800, drainMs } }
+/** By default the drain has room for a stream of 550 tokens, however slow the machine. */
+async function start(drainMs = 30_000, propagationMs = 500): Promise<void> {
+  const config = { budget: { propagationMs, drainMs } }
   gateway = await spawnGateway(
     testConfig(
       engines.map(({ url }) => url),
@@ -33,9 +33,10 @@ const phase = (name: string) => until(name, () => gateway.output().includes(`"ph
 
 describe('SIGTERM', () => {
   it('lets streams end, begins none after the propagation delay, closes with 1001, and exits with 0', async () => {
-    await start()
+    // seconds in which new work is served, and a stream that outlasts them
+    await start(30_000, 3_000)
     const [busy, idle] = [await talkTo(gateway.address), await talkTo(gateway.address)]
-    busy.say(create('a', 250))
+    busy.say(create('a', 550))
     await busy.hear({ type: 'chunk', id: 'a' })
     gateway.child.kill('SIGTERM')
     await phase('unready')

@@ -129,7 +129,7 @@ export async function answersOf(lab: Lab, pieces: readonly string[], count: numb
     client.socket.write(piece)
     await sleep(5)
   }
-  await until('all answers are here', () => answerers(client.text).length >= count || client.closed, 2_000)
+  await until('all answers are here', () => answerers(client.text).length >= count || client.closed)
   client.socket.destroy()
   return answerers(client.text)
 }

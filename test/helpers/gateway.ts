@@ -128,7 +128,12 @@ export async function startGateway(options: TestOptions = {}): Promise<TestGatew
   }
   const app = createApp(settings, createLog('info', { write: (line) => log.push(JSON.parse(line)) }))
   const address = await app.listen()
-  if (!config.pools[0]?.waitForEngine) await until('the gateway is ready', () => app.readiness().ready)
+  if (!config.pools[0]?.waitForEngine) {
+    await until('the gateway is ready', () => app.readiness().ready)
+    const isUp = ({ url }: SimEngine) =>
+      log.some(({ endpoint, state }) => endpoint === new URL(url).host && state === 'up')
+    await until('each engine is well', () => engines.every(isUp))
+  }
   return {
     app,
     address,
@@ -196,7 +201,8 @@ export async function spawnGateway(
   })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (bytes) => (output += bytes))
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  // once it has ended and all that it wrote is here
+  const exited = new Promise<number | null>((resolve) => child.once('close', resolve))
   const address = () => /"address":"([^"]+)"/.exec(output)?.[1]
   await until('the gateway listens', () => address() !== undefined || child.exitCode !== null)
   const listening = address()

@@ -13,8 +13,8 @@ export const LACKS_CHROMIUM = isMissing(
 
 export const TRANSPORTS = ['SSE', 'WebSocket', 'EventSource'] as const
 export const QUESTION = 'Tell me of rivers.'
-/** More tokens than a test waits for. */
-export const ENDLESS = '2000'
+/** An engine that falls silent in the middle: its answer has begun, and is over for whoever stops it only. */
+export const ENDLESS = [{ kind: 'stall', afterTokens: 30 }] as const
 
 /** A browser, and a gateway that shows the console over one engine. */
 export interface Visit extends AsyncDisposable {

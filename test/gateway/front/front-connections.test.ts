@@ -210,13 +210,13 @@ describe('a reader that is slow with the end of an answer', () => {
   })
 
   it('keeps its connection when it goes on, for a silence that is longer', async () => {
-    const { lab, client } = await stall(1_000)
+    const { lab, client } = await stall(2_000)
     client.socket.resume()
     await until('it has all', () => client.text.length > LARGE && lab.front.openResponses() === 0)
-    await sleep(1_200)
+    await sleep(2_200)
     client.socket.write(plain('next'))
     await until('the next one is taken', () => lab.sinks.length === 1)
-    await sleep(1_200)
+    await sleep(2_200)
     expect([client.closed, lab.taken.at(-1)]).toEqual([false, 'next'])
     client.socket.destroy()
   })

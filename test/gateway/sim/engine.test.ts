@@ -31,7 +31,7 @@ describe('a streamed chat', () => {
     )
     expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8')
     expect(response.headers.get('content-length')).toBeNull()
-    expect(Math.abs(Number(created) - Date.now() / 1000)).toBeLessThan(5)
+    expect(Math.abs(Number(created) - Date.now() / 1000)).toBeLessThan(60)
   })
 
   it('has its head at once, and nothing of its body before the prefill is done', async () => {

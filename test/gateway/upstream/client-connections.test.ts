@@ -8,7 +8,7 @@ import { fakeCall } from '../../helpers/fakes.ts'
 const clients: ReturnType<typeof createClient>[] = []
 afterEach(() => Promise.all(clients.splice(0).map((client) => client.destroy())))
 
-function create(connectMs = 500) {
+function create(connectMs = 20_000) {
   const client = createClient({ connectMs, poolIdleMs: 5_000 })
   clients.push(client)
   return client
@@ -121,7 +121,7 @@ describe('an engine behind TLS', () => {
     await using engine = await serveBytes((_socket, bytes) => {
       if (hellos.push(bytes) === 2) bothCame.resolve()
     })
-    const client = create(60_000)
+    const client = create()
     for (let i = 0; i < 2; i++)
       client.open(
         leaseOf(engine.origin.replace('http:', 'https:')),

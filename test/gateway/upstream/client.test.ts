@@ -10,7 +10,7 @@ const clients: ReturnType<typeof createClient>[] = []
 afterEach(() => Promise.all(clients.splice(0).map((client) => client.destroy())))
 
 function create() {
-  const client = createClient({ connectMs: 5_000, poolIdleMs: 5_000 })
+  const client = createClient({ connectMs: 20_000, poolIdleMs: 5_000 })
   clients.push(client)
   return client
 }
@@ -222,12 +222,12 @@ describe('a probe', () => {
     [503, '/health answered 503']
   ])('of an engine that answers %i says: %s', async (status, failure) => {
     await using engine = await serveEngine((response) => response.writeHead(status).end())
-    expect(await create().probe(leaseOf(engine.origin).endpoint, 1_000)).toBe(failure)
+    expect(await create().probe(leaseOf(engine.origin).endpoint, 20_000)).toBe(failure)
   })
 
   it('asks the health route', async () => {
     await using engine = await serveEngine((response) => response.end())
-    await create().probe(leaseOf(engine.origin).endpoint, 1_000)
+    await create().probe(leaseOf(engine.origin).endpoint, 20_000)
     expect(engine.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(['GET /health'])
   })
 
@@ -237,7 +237,9 @@ describe('a probe', () => {
   })
 
   it('of an engine that is not there says what the system says', async () => {
-    expect(await create().probe(leaseOf('http://127.0.0.1:1').endpoint, 1_000)).toBe('connect ECONNREFUSED 127.0.0.1:1')
+    expect(await create().probe(leaseOf('http://127.0.0.1:1').endpoint, 20_000)).toBe(
+      'connect ECONNREFUSED 127.0.0.1:1'
+    )
   })
 })
 

@@ -103,7 +103,7 @@ interface Read {
 }
 
 const LANES = 24
-const CLIENT = { connectMs: 2_000, poolIdleMs: 5_000 }
+const CLIENT = { connectMs: 20_000, poolIdleMs: 5_000 }
 const AFTER = `${head(SSE, CHUNKED)}5\r\nafter\r\n${END}`
 
 let engine: ScriptedEngine
@@ -220,7 +220,7 @@ describe('an answer with', () => {
       })
       expect(faults.slice(0, 3)).toEqual([])
     },
-    20_000
+    120_000
   )
 })
 
@@ -237,7 +237,7 @@ describe('a connection whose exchange ended while it was paused', () => {
     expect(await full.over).toBe('end')
     const next = new RecordingHandler()
     client.open(leaseOf(engine.url), fakeCall({ id: 'after paused' }), next)
-    const answer = await Promise.race([next.over, new Promise((go) => setTimeout(go, 4_000, 'no answer'))])
+    const answer = await Promise.race([next.over, new Promise((go) => setTimeout(go, 20_000, 'no answer'))])
     client.destroy()
     expect(answer).toBe('end')
   })

@@ -14,7 +14,7 @@ afterEach(() => {
 
 function create(fallBack: (handler: EngineHandler) => void = () => {}, poolIdleMs = 5_000) {
   const client = createEventStreamClient(
-    { connectMs: 5_000, poolIdleMs },
+    { connectMs: 20_000, poolIdleMs },
     { fallBack: (_lease, _call, handler) => fallBack(handler) }
   )
   clients.push(client)
