@@ -1,6 +1,5 @@
 // Runs kubectl as an operator does, with one cluster's kubeconfig, and reads what it answers.
 import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 
 /** An object of the Kubernetes API as JSON: tests read the fields that they know. */
 // biome-ignore lint/suspicious/noExplicitAny: the shape is the API's, and a wrong field fails the assertion that reads it
@@ -25,7 +24,7 @@ export interface Kubectl {
   try(args: readonly string[], input?: string): Promise<Answer>
   /** An object or a list as JSON: `get('pods', '-n', 'x')`. */
   get(...args: string[]): Promise<KubernetesObject>
-  /** Calls `onLine` with each line that it prints, for as long as it runs: a watch, a log. */
+  /** Calls `onLine` with each whole line that it prints, for as long as it runs: a watch, a log. */
   follow(args: readonly string[], onLine: (line: string) => void): Following
   /** The same cluster as somebody else: `--as=system:serviceaccount:ns:name`. */
   as(user: string): Kubectl
@@ -55,7 +54,13 @@ export function createKubectl(path: string, kubeconfig: string, global: readonly
     const child = spawn(path, [`--kubeconfig=${kubeconfig}`, ...global, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     let stderr = ''
     let stopped = false
-    createInterface({ input: child.stdout }).on('line', onLine)
+    let rest = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n')
+      // what has no end yet may never get one: it is stopped in the middle of a line
+      rest = lines.pop() ?? ''
+      for (const line of lines) onLine(line)
+    })
     child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text))
     const ended = new Promise<Error | undefined>((resolve) => {
       child.once('error', resolve)

@@ -79,7 +79,8 @@ export function openWorkshop(): Workshop {
     },
     async [Symbol.asyncDispose]() {
       for (const one of started.reverse()) await one.stop()
-      rmSync(folder, { recursive: true, force: true })
+      // a process of a node that was killed may write for a moment longer
+      rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
       release()
     }
   }

@@ -46,6 +46,37 @@ function breakImages(ready: Stage, images: readonly string[]): Stage[] {
   return [good, broken]
 }
 
+const hasCondition = (type: string, status: string) => ({
+  key: `.status.conditions.[] | select( .type == "${type}" ) | .status`,
+  operator: 'In',
+  values: [status]
+})
+
+/**
+ * A running pod is ready again if its containers are, which is what a kubelet says at its next look, and none of kwok's own
+ * stages: the node lifecycle controller marks each pod of a node as unready that it has not heard of, and never takes it back.
+ */
+const READY_AGAIN: Stage = {
+  apiVersion: 'kwok.x-k8s.io/v1alpha1',
+  kind: 'Stage',
+  metadata: { name: 'pod-ready-again' },
+  spec: {
+    resourceRef: { apiGroup: 'v1', kind: 'Pod' },
+    selector: {
+      matchExpressions: [
+        { key: '.metadata.deletionTimestamp', operator: 'DoesNotExist' },
+        { key: '.status.phase', operator: 'In', values: ['Running'] },
+        hasCondition('ContainersReady', 'True'),
+        hasCondition('Ready', 'False')
+      ]
+    },
+    delay: { durationMilliseconds: 1000 },
+    next: {
+      statusTemplate: 'conditions:\n- { type: Ready, status: "True", lastTransitionTime: {{ Now | Quote }} }\n'
+    }
+  }
+}
+
 /** A pod's whole life in two writes: ready when it is placed, gone when it is deleted. */
 const AT_ONCE = ['pod/fast/pod-ready', 'pod/fast/pod-delete']
 
@@ -57,11 +88,11 @@ export async function stagesOf(
   const folder = join(await sourcesOf('kwok', 'sigs.k8s.io/kwok'), 'kustomize', 'stage')
   const read = (name: string): Stage => parse(readFileSync(join(folder, `${name}.yaml`), 'utf8'))
   const render = (stages: readonly Stage[]) => stages.map((stage) => stringify(stage)).join('---\n')
-  if (times === 'at once') return render([...NODE_STAGES, ...AT_ONCE].map(read))
+  if (times === 'at once') return render([...[...NODE_STAGES, ...AT_ONCE].map(read), READY_AGAIN])
   const pods = Object.entries(podStages(times)).flatMap(([name, durationMilliseconds]) => {
     const stage = read(`pod/general/${name}`)
     stage.spec.delay = { durationMilliseconds }
     return name === 'pod-ready' && brokenImages.length > 0 ? breakImages(stage, brokenImages) : [stage]
   })
-  return render([...NODE_STAGES.map(read), ...pods])
+  return render([...NODE_STAGES.map(read), ...pods, READY_AGAIN])
 }

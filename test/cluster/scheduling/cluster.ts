@@ -30,8 +30,8 @@ export interface Cluster extends AsyncDisposable {
 }
 
 /**
- * A busy machine may be late with the leases of its nodes. Pods of a node that missed one count as unready, which a kubelet
- * would set right and kwok does not.
+ * A busy machine may be late with the leases of its nodes. Pods of a node that is not heard of count as unready until it
+ * speaks again, and then a test that counts the fewest ready ones has seen it.
  */
 const PATIENCE = '--node-monitor-grace-period=300s'
 

@@ -7,7 +7,7 @@ import { eventually } from '../harness/processes.ts'
 import { countReady, countTogether } from '../harness/watch.ts'
 import { isSkipped } from '../tiers.ts'
 import { type Cluster, CPU_NODES, H100_NODES, startCluster } from './cluster.ts'
-import { apply, objectsOf, podsOf } from './regions.ts'
+import { apply, objectsOf, podsOf, untilEvictable } from './regions.ts'
 
 const NAMESPACE = 'sluice'
 const LEADERS = 'app.kubernetes.io/instance=engine-big'
@@ -96,6 +96,7 @@ describe.skipIf(isSkipped('scheduling'))('an engine on several nodes', () => {
     // no node takes a pod of the first group: it is away until the second one has been asked for
     await kubectl.run(['cordon', ...cluster.nodes.names.filter((name) => name.startsWith('h100-'))])
     const nodes = (await podsOf(kubectl, NAMESPACE, LEADERS)).flatMap(({ node }) => node ?? [])
+    await untilEvictable(kubectl, NAMESPACE, 'engine-big', 4)
     await using ready = await countReady(kubectl, NAMESPACE, 'engine-big', 2)
     const refused = await kubectl.try(['drain', ...nodes, '--delete-emptydir-data', '--timeout=4s'])
     expect(refused.code).toBe(1)

@@ -82,6 +82,22 @@ export function waitForReady(
   )
 }
 
+/**
+ * Waits until a disruption budget counts `healthy` pods and would let one of them go: its controller counts by itself, and
+ * may do so after the pods are ready.
+ */
+export async function untilEvictable(kubectl: Kubectl, namespace: string, budget: string, healthy: number) {
+  const look = async () => (await kubectl.get('poddisruptionbudget', budget, `--namespace=${namespace}`)).status
+  await eventually(
+    `the budget ${budget} lets one of ${healthy} pods go`,
+    async () => {
+      const { currentHealthy, disruptionsAllowed } = await look()
+      return currentHealthy === healthy && disruptionsAllowed === 1
+    },
+    { state: async () => JSON.stringify(await look()) }
+  )
+}
+
 /** How unevenly pods are spread: the most minus the fewest, over all of the places that they could have gone to. */
 export function skewOf(pods: readonly Placed[], by: 'zone' | 'node', places: readonly string[]): number {
   const counts = places.map((place) => pods.filter((pod) => pod[by] === place).length)
