@@ -1,15 +1,15 @@
-// How many requests an engine gets at once: fewer once it has refused one as too many, and by and by more again.
+// How many requests an engine gets at once: fewer once it has refused one as too many or failed, and by and by more again.
 
 /**
- * An engine that refused gets one more request after so long, two more after twice that, then four, eight, …: other
- * gateways fill it as well, and nobody says when there is room.
+ * Such an engine gets one more request after so long, two more after twice that, then four, eight, …: other gateways
+ * fill it as well, and nobody says when there is room, or when it is well again.
  */
 const STEP_MS = 500
 
 export interface Limit {
   /** How many requests the engine gets at once, as things are now. */
   readonly maxActive: number
-  /** The engine has refused a request, which shows that it takes no more than `atMost` from here. */
+  /** The engine has shown that it takes no more than `atMost` from here, or should be tried with so many. */
   lower(atMost: number): void
   /** Grows no more, whatever comes. */
   stop(): void

@@ -23,7 +23,7 @@ export interface EngineState {
   readonly endpoint: Endpoint
   readonly healthy: boolean
   readonly inFlight: number
-  /** How many requests it gets at once: as configured, or fewer where it has refused more. */
+  /** How many requests it gets at once: as configured, or fewer where it has refused more or has just rested. */
   readonly maxActive: number
   readonly attempts: Readonly<Attempts>
 }
@@ -156,6 +156,21 @@ class EngineLease implements Lease {
   }
 }
 
+function createEngine(endpoint: Endpoint, load: Load, all: () => readonly Engine[], deps: PoolDeps): Engine {
+  const limit = createLimit(deps.maxActiveOf(endpoint.pool), deps.onRoom)
+  const breaker = createBreaker(deps.now, () => {
+    // an engine that fails still must not get everybody who waits at once; without another one there is nothing but to try
+    if (all().some((other) => other !== engine && other.healthy && other.allowed)) limit.lower(load.inFlight + 1)
+    deps.onRoom()
+  })
+  const engine = new Engine(endpoint, breaker, limit, load)
+  engine.stopWatching = deps.watchHealth(endpoint, (healthy) => {
+    engine.healthy = healthy
+    deps.onChange(endpoint, healthy ? 'up' : 'down')
+  })
+  return engine
+}
+
 function take(engine: Engine, totals: Map<string, number>, onRoom: () => void): Lease {
   const lease = new EngineLease(engine, totals)
   // nobody waits for a place at an engine that rests: the one that the request could have had elsewhere is free
@@ -167,15 +182,8 @@ export function createPool(deps: PoolDeps): Pool {
   const pools = new Map<string, readonly Engine[]>()
   const totals = new Map<string, number>()
   const loads = new Loads()
-  const add = (endpoint: Endpoint): Engine => {
-    const limit = createLimit(deps.maxActiveOf(endpoint.pool), deps.onRoom)
-    const engine = new Engine(endpoint, createBreaker(deps.now, deps.onRoom), limit, loads.of(endpoint.id))
-    engine.stopWatching = deps.watchHealth(endpoint, (healthy) => {
-      engine.healthy = healthy
-      deps.onChange(endpoint, healthy ? 'up' : 'down')
-    })
-    return engine
-  }
+  const add = (endpoint: Endpoint) =>
+    createEngine(endpoint, loads.of(endpoint.id), () => enginesOf(endpoint.pool), deps)
   const remove = (engine: Engine) => {
     engine.close()
     deps.onChange(engine.endpoint, 'gone')

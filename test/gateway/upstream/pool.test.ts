@@ -252,7 +252,10 @@ describe('an engine that keeps failing', () => {
 
   function startResting() {
     const started = start()
-    for (let i = 0; i < 3; i++) started.pool.lease('m', ['b'])?.report('failed')
+    for (let i = 0; i < 3; i++) {
+      using lease = started.pool.lease('m', ['b'])
+      lease?.report('failed')
+    }
     return started
   }
 
@@ -269,6 +272,27 @@ describe('an engine that keeps failing', () => {
     const before = changes.includes('room')
     // it failed at b, and a guess is better than a refusal
     expect([idOf(pool.lease('m', ['b'])), before, changes.at(-1)]).toEqual(['a', false, 'room'])
+  })
+
+  it('gets one request at first when it has rested, and by and by as many as it had', () => {
+    const { pool } = startResting()
+    const held = pool.lease('m', ['b'])
+    const maxActive = () => pool.snapshot()[0]?.maxActive
+    const before = maxActive()
+    vi.advanceTimersByTime(1_001)
+    const first = maxActive()
+    held?.[Symbol.dispose]()
+    vi.advanceTimersByTime(500)
+    const second = maxActive()
+    vi.advanceTimersByTime(5_000)
+    expect([before, first, second, maxActive()]).toEqual([100, 2, 3, 100])
+  })
+
+  it('gets what it always does where it is the only one', () => {
+    const { pool, mark } = startResting()
+    mark('b', false)
+    vi.advanceTimersByTime(1_001)
+    expect(pool.snapshot()[0]?.maxActive).toBe(100)
   })
 
   it('and went says nothing more', () => {
