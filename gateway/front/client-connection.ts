@@ -106,6 +106,8 @@ export class ClientConnection implements Member, AnswerListener {
   }
 
   onData(bytes: Buffer): void {
+    // nothing can be written behind the last answer, and to try would cut off what has not left of it
+    if (this.socket.writableEnded) return
     // what was sent ahead comes first, even when its turn is only in the next one of the event loop
     if (this.#phase === 'idle' && this.#unreadBytes === 0 && !this.socket.writableNeedDrain) this.#begin(bytes)
     else {
@@ -180,10 +182,17 @@ export class ClientConnection implements Member, AnswerListener {
     this.#answered = true
     this.#enter('idle')
     if (socket.writableLength > 0) socket.setTimeout(this.#owner.style.stalledMs)
-    // the next request would be refused; whoever sends it on another connection meets a gateway that stays
-    if (this.#unreadBytes === 0 && !this.#owner.listens()) socket.destroySoon()
+    if (!this.#owner.listens()) this.retire()
     // not at once: whoever ends an answer is in the middle of its own work, and has not given back its place in the line
     if (this.#unreadBytes > 0) setImmediate(() => this.#goOn())
+  }
+
+  /**
+   * Closes it if it has nothing to answer, behind what has not left yet of its last answer. The next request would be refused;
+   * whoever sends it on another connection meets a gateway that stays.
+   */
+  retire(): void {
+    if (this.#phase === 'idle' && this.#unreadBytes === 0) this.socket.destroySoon()
   }
 
   /** Turns to what the client has sent ahead, once it takes what it was answered: answers that nobody reads would pile up. */

@@ -21,7 +21,7 @@ export interface FrontDeps
 export interface Front {
   /** Answers that have not left yet. */
   readonly openResponses: () => number
-  /** Closes the connections that wait for a request. */
+  /** Closes the connections that have nothing to answer, each behind what has not left yet of its last answer. */
   closeIdle(): void
   /** Closes every connection. */
   close(): void
@@ -48,17 +48,15 @@ export function installFront(server: Server, options: FrontOptions, deps: FrontD
     connections.visit((connection) => sweep(connection, nowMs - connection.sinceMs, server, keepAliveMs))
   }, SWEEP_MS)
   sweeper.unref()
-  const visit = (open: boolean, visitor: (connection: ClientConnection) => void) =>
-    connections.visit((connection) => {
-      if (connection.open === open) visitor(connection)
-    })
   return {
     openResponses() {
       let count = 0
-      visit(true, () => count++)
+      connections.visit(({ open }) => {
+        if (open) count++
+      })
       return count
     },
-    closeIdle: () => visit(false, ({ socket }) => socket.destroy()),
+    closeIdle: () => connections.visit((connection) => connection.retire()),
     close() {
       clearInterval(sweeper)
       connections.visit(({ socket }) => socket.destroy())
