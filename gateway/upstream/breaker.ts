@@ -34,6 +34,7 @@ export function createBreaker(now: () => number, onRested: () => void): Breaker 
       if (failures < FAILURES) return
       const restMs = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** (failures - FAILURES))
       restUntilMs = now() + restMs
+      clearTimeout(timer)
       // timers count whole milliseconds, so one may come a little before the rest is over by the clock
       if (!isStopped) timer = setTimeout(onRested, restMs + 1).unref()
     },

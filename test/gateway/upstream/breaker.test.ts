@@ -100,6 +100,14 @@ describe('the end of a rest', () => {
     expect([during, told]).toEqual([1, [true, true]])
   })
 
+  it('is told of the longer rest alone where this begins before the end of the first one is told', () => {
+    const { breaker, told } = startTelling()
+    vi.advanceTimersByTime(1_000)
+    breaker.report('failed')
+    vi.advanceTimersByTime(60_000)
+    expect(told).toEqual([true])
+  })
+
   it('is told no more once it is stopped', () => {
     const { breaker, told } = startTelling()
     breaker.stop()
