@@ -53,24 +53,26 @@ export interface Pool {
   close(): void
 }
 
-/** What an address is busy with. An engine that went and is back still runs what it had, so the count outlives it. */
+/** What an address is busy with for a pool. An engine that went and is back still runs what it had, so the count outlives it. */
 interface Load {
   inFlight: number
 }
 
 class Loads {
-  readonly #byId = new Map<string, Load>()
+  readonly #byAddress = new Map<string, Load>()
 
-  of(id: string): Load {
-    const load = this.#byId.get(id) ?? { inFlight: 0 }
-    this.#byId.set(id, load)
+  of({ pool, id }: Endpoint): Load {
+    // an address may be another pool's tomorrow, and who waits there is not told when this one's requests end
+    const key = `${pool} ${id}`
+    const load = this.#byAddress.get(key) ?? { inFlight: 0 }
+    this.#byAddress.set(key, load)
     return load
   }
 
   /** Forgets engines that have nothing left and are not among those that are there. */
   sweep(there: readonly Engine[]): void {
     const kept = new Set(there.map(({ load }) => load))
-    for (const [id, load] of this.#byId) if (load.inFlight === 0 && !kept.has(load)) this.#byId.delete(id)
+    for (const [key, load] of this.#byAddress) if (load.inFlight === 0 && !kept.has(load)) this.#byAddress.delete(key)
   }
 }
 
@@ -182,8 +184,7 @@ export function createPool(deps: PoolDeps): Pool {
   const pools = new Map<string, readonly Engine[]>()
   const totals = new Map<string, number>()
   const loads = new Loads()
-  const add = (endpoint: Endpoint) =>
-    createEngine(endpoint, loads.of(endpoint.id), () => enginesOf(endpoint.pool), deps)
+  const add = (endpoint: Endpoint) => createEngine(endpoint, loads.of(endpoint), () => enginesOf(endpoint.pool), deps)
   const remove = (engine: Engine) => {
     engine.close()
     deps.onChange(engine.endpoint, 'gone')

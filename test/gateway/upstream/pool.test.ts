@@ -142,6 +142,17 @@ describe('an engine that goes', () => {
     expect([back, inFlight()]).toEqual([[{ a: 1, b: 0 }, 'b'], { a: 0, b: 1 }])
   })
 
+  it('and whose address is another pool’s afterwards leaves nothing of what it had to that pool', () => {
+    const { pool } = start()
+    pool.lease('m', ['b'])
+    pool.setEndpoints('main', [endpoint('b')])
+    pool.setEndpoints('other', [endpoint('a', 'other')])
+    expect(pool.snapshot().map((engine) => [engine.endpoint.pool, engine.inFlight])).toEqual([
+      ['main', 0],
+      ['other', 0]
+    ])
+  })
+
   it('is not well any more when its going is told', () => {
     const counts: number[] = []
     const pool = createPool({
