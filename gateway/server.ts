@@ -1,6 +1,6 @@
 // The HTTP server: request ids, bodies, CORS, and the one place where an error before the head becomes a response.
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { HEADERS, PATHS } from './contract.ts'
 import { answerPreflight, createCorsHeaders } from './cors.ts'
@@ -61,10 +61,11 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
     forceCloseConnections: true,
     exposeHeadRoutes: true,
     // an h2c upgrade, which Java's client offers with each request, must not keep it from being answered
-    http: { shouldUpgradeCallback: (request) => !responses.areOpenOn(request.socket) && deps.upgrades(request) },
+    http: { shouldUpgradeCallback: (request) => deps.upgrades(request) && responses.leave(request.socket) },
     genReqId: (request) => readRequestId(request.headers, deps.newId),
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors(error, request, reply) {
+      responses.add(request.raw.socket, reply.raw)
       reply.header(HEADERS.requestId, request.id)
       sendError(request, reply, toGatewayError(error, options.maxBodyBytes))
     }
@@ -86,34 +87,42 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
   installErrorHandlers(server, options.maxBodyBytes, deps.onRefused)
   const stopListening = () => {
     responses.closeBehind()
-    server.server.close()
+    // an HTTP server's own close() also destroys sockets whose response has ended and not left yet
+    NetServer.prototype.close.call(server.server)
   }
   return { http: server, openResponses: responses.open, stopListening }
 }
 
-/** Counts the responses that have not left yet. A socket that has one takes no WebSocket: the two would mix. */
+/** Counts the responses that have not left yet. */
 function countResponses() {
   const bySocket = new WeakMap<Socket, number>()
+  /** Sockets that have carried a response and have none at the moment. */
+  const idle = new Set<Socket>()
   let open = 0
   let closes = false
   const count = (socket: Socket, more: 1 | -1) => {
     open += more
     const here = (bySocket.get(socket) ?? 0) + more
-    if (here > 0) bySocket.set(socket, here)
-    else {
-      bySocket.delete(socket)
-      // the next request would be refused; whoever sends it on another connection meets a gateway that stays
-      if (closes) socket.destroySoon()
-    }
+    bySocket.set(socket, here)
+    if (here > 0) idle.delete(socket)
+    // the next request would be refused; whoever sends it on another connection meets a gateway that stays
+    else if (closes) socket.destroySoon()
+    else if (!socket.destroyed) idle.add(socket)
   }
   return {
     open: () => open,
     /** From now on a socket ends with the last of its responses. */
     closeBehind() {
       closes = true
+      for (const socket of idle) socket.destroySoon()
     },
-    areOpenOn: (socket: Socket) => bySocket.has(socket),
+    /** Lets a WebSocket have the socket; false where a response is open on it, for the two would mix. */
+    leave(socket: Socket): boolean {
+      idle.delete(socket)
+      return (bySocket.get(socket) ?? 0) === 0
+    },
     add(socket: Socket, response: ServerResponse) {
+      if (!bySocket.has(socket)) socket.once('close', () => idle.delete(socket))
       count(socket, 1)
       response.on('close', () => count(socket, -1))
     }
