@@ -38,6 +38,7 @@ const requests = (outcome: string, code = '') =>
   `sluice_requests_total{${gateway},gen_ai_request_model="${MODEL}",outcome="${outcome}",code="${code}"}`
 const attempts = (address: string, result: string) =>
   `sluice_engine_attempts_total{${gateway},pool="llama",endpoint="${address}:8000",result="${result}"}`
+const engineUp = (address: string) => `sluice_engine_up{${gateway},pool="llama",endpoint="${address}:8000"}`
 const duration = (suffix: string, le = '') =>
   `gen_ai_server_request_duration_seconds_${suffix}{${gateway},gen_ai_request_model="${MODEL}",error_type="client_gone"${le}}`
 const firstToken = (suffix: string, le = '') =>
@@ -56,7 +57,7 @@ const GOOD: Readonly<Record<string, string>> = {
   [`up{${engine}}`]: constant(1),
   [`sluice_queued_requests{${gateway},pool="llama"}`]: constant(2),
   [`sluice_queued_requests{${gateway},pool="${OTHER}"}`]: constant(0),
-  [`sluice_engine_up{${gateway},pool="llama",endpoint="10.0.0.1:8000"}`]: constant(1),
+  [engineUp('10.0.0.1')]: constant(1),
   [attempts('10.0.0.1', 'ok')]: steady(1000),
   [attempts('10.0.0.1', 'failed')]: steady(10),
   [attempts('10.0.0.1', 'full')]: steady(500),
@@ -81,31 +82,25 @@ const SCENARIOS: [alert: string, what: string, ...series: Series[]][] = [
   ['SluiceGatewayDown', 'no gateway answers', [`up{${gateway}}`, constant(0)]],
   ['SluiceGatewayDown', 'no gateway is scraped', [`up{${gateway}}`, '']],
   ['SluiceQueueGrowing', 'a queue grows', [`sluice_queued_requests{${gateway},pool="llama"}`, `10+1x${MINUTES}`]],
-  [
-    'SluiceNoEngine',
-    'no engine is well',
-    [`sluice_engine_up{${gateway},pool="llama",endpoint="10.0.0.1:8000"}`, constant(0)]
-  ],
-  ['SluiceNoEngine', 'no engine is known', [`sluice_engine_up{${gateway},pool="llama",endpoint="10.0.0.1:8000"}`, '']],
+  ['SluiceNoEngine', 'no engine is well', [engineUp('10.0.0.1'), constant(0)]],
+  ['SluiceNoEngine', 'no engine is known', [engineUp('10.0.0.1'), '']],
   [
     'SluiceNoEngine',
     'requests wait at zero engines, and none comes',
     [`sluice_queued_requests{${gateway},pool="${OTHER}"}`, constant(1)]
   ],
-  [
-    'SluiceEngineDown',
-    'one of two engines does not answer',
-    [`sluice_engine_up{${gateway},pool="llama",endpoint="10.0.0.2:8000"}`, constant(0)]
-  ],
+  ['SluiceEngineDown', 'one of two engines does not answer', [engineUp('10.0.0.2'), constant(0)]],
   [
     'SluiceEngineFails',
     'one of two engines fails one request in five',
+    [engineUp('10.0.0.2'), constant(1)],
     [attempts('10.0.0.2', 'ok'), steady(80)],
     [attempts('10.0.0.2', 'failed'), steady(20)]
   ],
   [
     'SluiceEngineFails',
     'an engine fails everything, and is asked now and then',
+    [engineUp('10.0.0.2'), constant(1)],
     [attempts('10.0.0.2', 'ok'), constant(900)],
     [attempts('10.0.0.2', 'failed'), steady(2)]
   ],
@@ -210,7 +205,7 @@ describe.skipIf(isMissing(PROMTOOL, 'tests of alerts', 'install Prometheus (Debi
 
     it('wait for the first engine of all as long as it is warmed up and loaded, and for no other', () => {
       const warmed = rulesWith({ cache: { kind: 'claim', claimName: 'models', warmUp: true, downloadSeconds: 3600 } })
-      const engineUp = `sluice_engine_up{${gateway},pool="llama",endpoint="10.0.0.1:8000"}`
+      const firstUp = engineUp('10.0.0.1')
       const firingAt = (minute: number, ...alerts: string[]) => ({
         expr: 'count by (alertname) (ALERTS{alertstate="firing",alertname=~"SluiceNoEngine|SluiceEngineStuck"})',
         eval_time: `${minute}m`,
@@ -218,7 +213,7 @@ describe.skipIf(isMissing(PROMTOOL, 'tests of alerts', 'install Prometheus (Debi
       })
       const first = describeDay(
         [
-          [engineUp, ''],
+          [firstUp, ''],
           [`up{${engine}}`, constant(0)]
         ],
         [],
@@ -226,7 +221,7 @@ describe.skipIf(isMissing(PROMTOOL, 'tests of alerts', 'install Prometheus (Debi
       )
       const lost = describeDay(
         [
-          [engineUp, `1x20 0x${MINUTES}`],
+          [firstUp, `1x20 0x${MINUTES}`],
           [`up{${engine}}`, `1x20 0x${MINUTES}`]
         ],
         [],
@@ -237,6 +232,29 @@ describe.skipIf(isMissing(PROMTOOL, 'tests of alerts', 'install Prometheus (Debi
       const onceWas = [firingAt(20), firingAt(28, 'SluiceNoEngine'), firingAt(50, ...both), firingAt(230, ...both)]
       expect(runTest({ ...first, promql_expr_test: never }, warmed)).toMatch(/SUCCESS/)
       expect(runTest({ ...lost, promql_expr_test: onceWas }, warmed)).toMatch(/SUCCESS/)
+    })
+
+    it('call nobody to an engine that failed what it had and went, but to one that comes back each time', () => {
+      const firingOf = (up: string, ok: string, failed: string, expected: number[]) => ({
+        ...describeDay(
+          [
+            [engineUp('10.0.0.2'), up],
+            [attempts('10.0.0.2', 'ok'), ok],
+            [attempts('10.0.0.2', 'failed'), failed]
+          ],
+          [],
+          []
+        ),
+        promql_expr_test: [32, 36, 40, 44].map((minute) => ({
+          expr: firing('SluiceEngineFails'),
+          eval_time: `${minute}m`,
+          exp_samples: expected.map((value) => ({ labels: '{alertname="SluiceEngineFails"}', value }))
+        }))
+      })
+      const gone = firingOf('1x29 stale', '0+10x29 stale', '0x28 100 stale', [])
+      const back = firingOf('1 0 0 0 '.repeat(MINUTES / 4), steady(10), steady(4), [1])
+      expect(runTest(gone)).toMatch(/SUCCESS/)
+      expect(runTest(back)).toMatch(/SUCCESS/)
     })
 
     it('have a scenario for each alert', () => {

@@ -83,10 +83,13 @@ function watchFailures({ namespace, thresholds }: Watched): AlertingRule {
   const failed = sumBy(by, rate(attempts('failed'), '15m'))
   const all = sumBy(by, rate(attempts('ok', 'failed'), '15m'))
   const enough = `${sumBy(by, increase(attempts('ok', 'failed'), '15m'))} > ${thresholds.minRequests}`
+  // one that crashed and went failed all that it had, which its counts tell for the rest of their window
+  const up = `max by (${by.join(', ')}) (max_over_time(${select(METRICS.engineUp, is('namespace', namespace))}[${PATIENCE_SECONDS}s])) > 0`
+  const onEngine = ` and on (${by.join(', ')}) `
   return {
     alert: 'SluiceEngineFails',
-    expr: `${share(failed, all)} > ${plain(thresholds.engineFailedShare)} and on (${by.join(', ')}) ${enough}`,
-    for: '5m',
+    expr: [`${share(failed, all)} > ${plain(thresholds.engineFailedShare)}`, enough, up].join(onEngine),
+    for: `${PATIENCE_SECONDS}s`,
     severity: 'warning',
     summary: `The engine {{ $labels.${endpoint} }} of {{ $labels.${pool} }} fails what it is asked`,
     description: `{{ $value | humanizePercentage }} of the requests at {{ $labels.${endpoint} }} failed though its health is well. Those that had not begun to answer went to other engines, so readers may not see it yet.`
