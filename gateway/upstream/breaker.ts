@@ -9,6 +9,8 @@ const LONGEST_REST_MS = 30_000
 export interface Breaker {
   /** Whether requests may be sent. After a rest one success closes the breaker, one failure starts a longer rest. */
   readonly allowed: boolean
+  /** Whether they may, and the engine is not on trial: it has succeeded since its last rest, or never had one. */
+  readonly closed: boolean
   report(result: 'ok' | 'failed'): void
   /** Tells of no rest's end any more. */
   stop(): void
@@ -26,6 +28,9 @@ export function createBreaker(now: () => number, onRested: () => void): Breaker 
   return {
     get allowed() {
       return now() >= restUntilMs
+    },
+    get closed() {
+      return failures < FAILURES && now() >= restUntilMs
     },
     report(result) {
       // failures of requests that were under way when the rest began say nothing new

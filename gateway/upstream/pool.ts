@@ -161,8 +161,8 @@ class EngineLease implements Lease {
 function createEngine(endpoint: Endpoint, load: Load, all: () => readonly Engine[], deps: PoolDeps): Engine {
   const limit = createLimit(deps.maxActiveOf(endpoint.pool), deps.onRoom)
   const breaker = createBreaker(deps.now, () => {
-    // an engine that fails still must not get everybody who waits at once; without another one there is nothing but to try
-    if (all().some((other) => other !== engine && other.healthy && other.allowed)) limit.lower(load.inFlight + 1)
+    // an engine that fails still must not get everybody who waits at once; without a better one there is nothing but to try
+    if (all().some((other) => other !== engine && other.healthy && other.breaker.closed)) limit.lower(load.inFlight + 1)
     deps.onRoom()
   })
   const engine = new Engine(endpoint, breaker, limit, load)

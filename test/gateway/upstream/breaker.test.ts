@@ -55,9 +55,10 @@ describe('a breaker', () => {
     const { breaker, fail, restMs } = start()
     fail(3)
     restMs()
+    const onTrial = breaker.closed
     breaker.report('ok')
     fail(2)
-    expect(breaker.allowed).toBe(true)
+    expect([onTrial, breaker.closed, breaker.allowed]).toEqual([false, true, true])
   })
 
   it('takes the failures of requests that were at the engine together for one rest, the first one', () => {

@@ -306,6 +306,18 @@ describe('an engine that keeps failing', () => {
     expect(pool.snapshot()[0]?.maxActive).toBe(100)
   })
 
+  it('gets what it always does where every other one has failed as often, and none has succeeded since', () => {
+    const { pool, clock } = start()
+    for (const other of ['b', 'a'])
+      for (let i = 0; i < 3; i++) {
+        using lease = pool.lease('m', [other])
+        lease?.report('failed')
+      }
+    clock.nowMs = 1_001
+    vi.advanceTimersByTime(1_001)
+    expect(pool.snapshot().map(({ maxActive }) => maxActive)).toEqual([100, 100])
+  })
+
   it('and went says nothing more', () => {
     const { pool, changes } = startResting()
     pool.setEndpoints('main', [endpoint('b')])
