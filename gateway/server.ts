@@ -95,34 +95,30 @@ export function createServer(options: ServerOptions, deps: ServerDeps): Server {
 
 /** Counts the responses that have not left yet. */
 function countResponses() {
-  const bySocket = new WeakMap<Socket, number>()
-  /** Sockets that have carried a response and have none at the moment. */
-  const idle = new Set<Socket>()
+  /** How many each socket has that has carried one; it enters once, for a set that each request enters and leaves grows old. */
+  const bySocket = new Map<Socket, number>()
   let open = 0
   let closes = false
+  const countOf = (socket: Socket) => bySocket.get(socket) ?? 0
+  const forget = (socket: Socket) => countOf(socket) === 0 && bySocket.delete(socket)
   const count = (socket: Socket, more: 1 | -1) => {
     open += more
-    const here = (bySocket.get(socket) ?? 0) + more
-    bySocket.set(socket, here)
-    if (here > 0) idle.delete(socket)
+    bySocket.set(socket, countOf(socket) + more)
+    if (socket.destroyed) forget(socket)
     // the next request would be refused; whoever sends it on another connection meets a gateway that stays
-    else if (closes) socket.destroySoon()
-    else if (!socket.destroyed) idle.add(socket)
+    else if (closes && countOf(socket) === 0) socket.destroySoon()
   }
   return {
     open: () => open,
     /** From now on a socket ends with the last of its responses. */
     closeBehind() {
       closes = true
-      for (const socket of idle) socket.destroySoon()
+      for (const [socket, here] of bySocket) if (here === 0) socket.destroySoon()
     },
     /** Lets a WebSocket have the socket; false where a response is open on it, for the two would mix. */
-    leave(socket: Socket): boolean {
-      idle.delete(socket)
-      return (bySocket.get(socket) ?? 0) === 0
-    },
+    leave: (socket: Socket) => forget(socket) || !bySocket.has(socket),
     add(socket: Socket, response: ServerResponse) {
-      if (!bySocket.has(socket)) socket.once('close', () => idle.delete(socket))
+      if (!bySocket.has(socket)) socket.once('close', () => forget(socket))
       count(socket, 1)
       response.on('close', () => count(socket, -1))
     }
