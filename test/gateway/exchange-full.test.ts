@@ -17,6 +17,18 @@ import {
 import { DONE_EVENT, FakeSink, FINISH, fakeCall, ROLE, TEXT } from '../helpers/fakes.ts'
 import { TIMERS } from '../helpers/relay.ts'
 
+/** How often engines were asked: now, and just before and at the end of each of two half seconds. */
+async function countHalfSeconds(asked: readonly string[]): Promise<number[]> {
+  await settle()
+  const counts = [asked.length]
+  for (const ms of [499, 1, 499, 1]) {
+    await vi.advanceTimersByTimeAsync(ms)
+    await settle()
+    counts.push(asked.length)
+  }
+  return counts
+}
+
 describe('a request that every engine refuses as one too many', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
   afterEach(() => void vi.useRealTimers())
@@ -35,28 +47,14 @@ describe('a request that every engine refuses as one too many', () => {
 
   it('is asked of an engine no more often than its limit grows', async () => {
     const { asked, sink, outcome } = run([isFull])
-    await settle()
-    const counts = [asked.length]
-    for (const ms of [499, 1, 499, 1]) {
-      await vi.advanceTimersByTimeAsync(ms)
-      await settle()
-      counts.push(asked.length)
-    }
-    expect(counts).toEqual([1, 1, 2, 2, 3])
+    expect(await countHalfSeconds(asked)).toEqual([1, 1, 2, 2, 3])
     sink.leave()
     await outcome
   })
 
   it('keeps the engine from nobody with the many places that it takes, and asks no more often', async () => {
     const { asked, sink, outcome, maxActive } = run([isFull], new FakeSink(), 3, fakeCall({ places: 9 }))
-    await settle()
-    const counts = [asked.length]
-    for (const ms of [499, 1, 499, 1]) {
-      await vi.advanceTimersByTimeAsync(ms)
-      await settle()
-      counts.push(asked.length)
-    }
-    expect([counts, maxActive()]).toEqual([[1, 1, 2, 2, 3], [8]])
+    expect([await countHalfSeconds(asked), maxActive()]).toEqual([[1, 1, 2, 2, 3], [8]])
     sink.leave()
     await outcome
   })
